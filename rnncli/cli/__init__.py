@@ -1,0 +1,65 @@
+"""The command line: one file per command, each of which parses, calls one function and prints.
+
+Commands are imported when they are run, so that ``rnncli --help`` costs no more than click.
+"""
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from rnncli import __version__
+from rnncli.errors import RnncliError
+
+# Command name -> (module, short help). The function or group in the module is called `command`.
+COMMANDS = {
+    "train": ("rnncli.cli.train", "Train a model from a YAML config."),
+    "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
+    "gradcheck": ("rnncli.cli.gradcheck", "Prove the gradients, of every layer or of a config's model."),
+    "data": ("rnncli.cli.data", "Fetch known data sets, check a config's data."),
+    "config": ("rnncli.cli.config", "Show a config with every default and its meaning."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command called ``cmd_name``, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rnncli")
+def cli() -> None:
+    """Train RNN, LSTM and GRU text models from one YAML file, in NumPy."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every RnncliError becomes one line and its exit code."""
+    try:
+        result = cli.main(standalone_mode=False, prog_name="rnncli")
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Abort:
+        click.echo("rnncli: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RnncliError as error:
+        click.echo(f"rnncli: {error}", err=True)
+        sys.exit(error.exit_code)
