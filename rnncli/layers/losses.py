@@ -1,0 +1,105 @@
+"""Losses with their gradients: stable at any logit, weighted by class or by step."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncli.layers.activations import log_softmax, sigmoid
+from rnncli.packing import Array
+
+
+def softmax_loss(x: Array, y: NDArray[np.integer], *, weights: Array | None = None) -> tuple[float, Array]:
+    """Compute the softmax cross-entropy and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C)
+        Scores of each class.
+    y : ndarray of int, shape (N,)
+        The true class, in [0, C).
+    weights : ndarray of shape (N,), optional
+        What each row counts; the loss is the weighted mean. All 1 when not given.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    dx : ndarray of shape (N, C)
+        Gradient of the scores.
+    """
+    share = _shares(len(y), weights, x.dtype)
+    log_p = log_softmax(x)
+    picked = np.arange(len(y)), y
+    loss = -np.sum(log_p[picked] * share)
+    dx = np.exp(log_p)
+    dx[picked] -= 1
+    return float(loss), dx * share[:, None]
+
+
+def binary_loss(x: Array, y: NDArray[np.integer], *, weights: Array | None = None) -> tuple[float, Array]:
+    """Compute the binary cross-entropy of one logit and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, 1)
+        Logits of class 1.
+    y : ndarray of int, shape (N,)
+        The true class, 0 or 1.
+    weights : ndarray of shape (N,), optional
+        What each row counts; the loss is the weighted mean. All 1 when not given.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    dx : ndarray of shape (N, 1)
+        Gradient of the logits.
+    """
+    share = _shares(len(y), weights, x.dtype)
+    z, y_float = x[:, 0], y.astype(x.dtype)
+    # log(1 + exp(z)) - y z, with the exponent never positive
+    rows = np.maximum(z, 0) - z * y_float + np.log1p(np.exp(-np.abs(z)))
+    return float(np.sum(rows * share)), ((sigmoid(z) - y_float) * share)[:, None]
+
+
+def temporal_softmax_loss(
+    x: Array, y: NDArray[np.integer], mask: NDArray[np.generic], *, average: Literal["batch", "tokens"] = "batch"
+) -> tuple[float, Array]:
+    """Compute the softmax cross-entropy of every step and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, T, V)
+        Scores of each token.
+    y : ndarray of int, shape (N, T)
+        The true token, in [0, V).
+    mask : ndarray of bool, shape (N, T)
+        Which steps count.
+    average : {"batch", "tokens"}
+        Divide the sum over the unmasked steps by N, or by their number.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    dx : ndarray of shape (N, T, V)
+        Gradient of the scores, zero where masked.
+    """
+    N, T, V = x.shape
+    flat_mask = np.asarray(mask, bool).reshape(N * T)
+    count = max(int(flat_mask.sum()), 1) if average == "tokens" else N
+    dx = np.zeros((N * T, V), x.dtype)
+    rows = x.reshape(N * T, V)[flat_mask]
+    if not len(rows):
+        return 0.0, dx.reshape(N, T, V)
+    mean, dmean = softmax_loss(rows, y.reshape(N * T)[flat_mask])
+    scale = len(rows) / count
+    dx[flat_mask] = dmean * np.asarray(scale, x.dtype)
+    return mean * scale, dx.reshape(N, T, V)
+
+
+def _shares(N: int, weights: Array | None, dtype: np.dtype[np.floating]) -> Array:
+    """Return what each row contributes to the mean; adds up to 1."""
+    w = np.ones(N, dtype) if weights is None else weights.astype(dtype)
+    return np.asarray(w / w.sum())
