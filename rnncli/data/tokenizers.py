@@ -57,12 +57,7 @@ def make_tokenizer(kind: TokenizerKind, lowercase: bool) -> Tokenizer:
     >>> make_tokenizer("character", lowercase=False)("Hi\n!")
     ['H', 'i', '\n', '!']
     """
-    if kind == "word":
-        split = _split_words
-    elif kind == "whitespace":
-        split = str.split
-    else:
-        split = list
+    split: Tokenizer = {"word": _split_words, "whitespace": str.split, "character": list}[kind]
     if not lowercase:
         return split
     return lambda text: split(text.lower())

@@ -1,0 +1,105 @@
+"""The split of one source into a training and a validation part, by a hash of what each row says.
+
+No row's side depends on any other row: adding, removing or reordering rows moves none of the others.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rnncli.data.rows import Row
+from rnncli.errors import DataError
+
+
+class Split(NamedTuple):
+    """Two parts of a source, and how many rows belong to neither.
+
+    Parameters
+    ----------
+    train, valid : list of Row
+        The parts, each in the order of the source.
+    dropped : int
+        Rows left out of the training part because their text is in the validation part, under another group.
+    """
+
+    train: list[Row]
+    valid: list[Row]
+    dropped: int
+
+
+def text_key(text: str) -> bytes:
+    """Return what two texts share when they count as the same: a digest that minds no difference in white space.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    bytes
+        16 bytes.
+    """
+    return hashlib.blake2b(" ".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def split_rows(rows: Sequence[Row], valid_fraction: float, seed: int, where: str = "data.train") -> Split:
+    """Split rows into a training and a validation part.
+
+    A row without a group goes where the hash of the seed and its text sends it, so equal texts (white space apart)
+    go the same way. A row with a group goes where the hash of the seed and its group sends it, so a group stays on
+    one side, and ``valid_fraction`` is a share of the groups rather than of the rows. A text that then still sits in
+    both parts, because two groups share it, is dropped from the training part: the same text is never in both.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All rows of the source.
+    valid_fraction : float
+        Share that is expected in the validation part, between 0 and 1.
+    seed : int
+        Another seed gives another split.
+    where : str
+        Name of the source, for messages.
+
+    Returns
+    -------
+    Split
+        The parts, which share no text and no group.
+
+    Raises
+    ------
+    DataError
+        If one of the parts is empty.
+    """
+    # 64 bits of the hash, as a whole number, against the same share of 2**64.
+    limit = int(valid_fraction * 2**64)
+    salt = seed.to_bytes(16, "little", signed=True)
+    train: list[Row] = []
+    valid: list[Row] = []
+    keys: list[bytes] = []
+    held: set[bytes] = set()
+    grouped = False
+    for row in rows:
+        key = text_key(row.text)
+        unit = key
+        if row.group is not None:
+            grouped = True
+            unit = b"group:" + row.group.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(unit, digest_size=8, salt=salt).digest()
+        if int.from_bytes(digest, "little") < limit:
+            valid.append(row)
+            held.add(key)
+        else:
+            train.append(row)
+            keys.append(key)
+    kept = [row for row, key in zip(train, keys, strict=True) if key not in held]
+    for name, part in (("training", kept), ("validation", valid)):
+        if not part:
+            few = "groups" if grouped else "different texts"
+            raise DataError(
+                f"the {name} part is empty: valid_fraction {valid_fraction:g} of {len(rows):,} rows with few {few}",
+                where=where,
+                remedy="Change data.valid_fraction or seed, add rows, or name a file of its own in data.valid",
+            )
+    return Split(kept, valid, len(train) - len(kept))
