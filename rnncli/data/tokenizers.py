@@ -57,7 +57,7 @@ def make_tokenizer(kind: TokenizerKind, lowercase: bool) -> Tokenizer:
     >>> make_tokenizer("character", lowercase=False)("Hi\n!")
     ['H', 'i', '\n', '!']
     """
-    split: Tokenizer = {"word": _split_words, "whitespace": str.split, "character": list}[kind]
+    split = _SPLITTERS[kind]
     if not lowercase:
         return split
     return lambda text: split(text.lower())
@@ -95,3 +95,6 @@ def _word_pattern() -> re.Pattern[str]:
         rf"|<unk>"
         rf"|([^\w\s]|_)\2*)"
     )
+
+
+_SPLITTERS: dict[TokenizerKind, Tokenizer] = {"word": _split_words, "whitespace": str.split, "character": list}
