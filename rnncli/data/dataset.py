@@ -1,52 +1,20 @@
-"""Labelled texts as arrays: one long row of token ids, where each text begins in it, and a class for each text."""
+"""The training and the validation part of a config's data as arrays, read once and then cached."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from rnncli.data.cache import Entry, entry_path, load_entry, save_entry
+from rnncli.data.encoding import EncodedTexts, classes_of, encode_rows, frozen_texts, learn_vocabulary
 from rnncli.data.readers import Source, read_rows
 from rnncli.data.rows import Row
-from rnncli.data.settings import DataSettings, End
+from rnncli.data.settings import DataSettings
 from rnncli.data.split import split_rows
-from rnncli.data.tokenizers import Tokenizer, make_tokenizer
-from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID, Vocabulary, build_vocabulary
+from rnncli.data.tokenizers import make_tokenizer
+from rnncli.data.vocabulary import Vocabulary
 from rnncli.errors import DataError
 
-Ids = npt.NDArray[np.int32]
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedTexts:
-    """Texts as token ids, end to end. The arrays are read-only.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (total,), int32
-        The ids of all texts in order; text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``, at least one id.
-    offsets : ndarray of shape (rows + 1,), int64
-        Where each text begins, and at the end the total.
-    labels : ndarray of shape (rows,), int64
-        The class of each text.
-    """
-
-    ids: Ids
-    offsets: Integers
-    labels: Integers
-
-    def __len__(self) -> int:
-        """Return the number of texts."""
-        return len(self.labels)
-
-    @property
-    def lengths(self) -> Integers:
-        """Return the number of ids of each text, shape (rows,)."""
-        return np.diff(self.offsets)
+__all__ = ["Dataset", "EncodedTexts", "encode_parts", "encode_rows", "load_dataset", "read_parts", "source_name"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +100,6 @@ def read_parts(data: DataSettings, seed: int) -> tuple[list[Row], list[Row]]:
 def encode_parts(data: DataSettings, train: Sequence[Row], valid: Sequence[Row]) -> Dataset:
     """Return two parts encoded, with the vocabulary of the first.
 
-    Tokens are counted after ``max_length`` is applied, so that every token of the vocabulary is one the model sees.
-
     Parameters
     ----------
     data : DataSettings
@@ -144,128 +110,59 @@ def encode_parts(data: DataSettings, train: Sequence[Row], valid: Sequence[Row])
     Returns
     -------
     Dataset
-        The parts and what was learned from the first. When they were split off one source, its labels are those of
-        both; otherwise those of the training part.
+        The parts and what was learned from the first.
 
     Raises
     ------
     DataError
         As for :func:`load_dataset`.
     """
-    where = source_name(data.train)
-    labels = tuple(sorted({row.label for row in (*train, *(() if data.valid is not None else valid))}))
-    if len(labels) < 2:
-        only = f"the only label is {labels[0]!r}" if labels else "there are no labels"
-        raise DataError(f"{only}; a classifier needs two or more", where=where, remedy="Add rows of another label")
+    labels = find_labels(data, train, valid)
     tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
-    # Ids in the order in which tokens are first met; a new token gets the next one. Each text is tokenized once.
-    first_met: defaultdict[str, int] = defaultdict(lambda: len(first_met), {UNKNOWN: UNKNOWN_ID})
-
-    def meet(tokens: Sequence[str]) -> Ids:
-        return np.fromiter(map(first_met.__getitem__, tokens), dtype=np.int32, count=len(tokens))
-
-    ids, offsets = _encode(train, tokenizer, meet, data.max_length, data.truncate)
-    if len(first_met) == 1:
-        raise DataError(
-            "no text of the training part has a token", where=where, remedy="Check which column is the text"
-        )
-    counts = dict(zip(first_met, np.bincount(ids, minlength=len(first_met)).tolist(), strict=True))
-    vocabulary = build_vocabulary(counts, data.tokenizer.min_count, data.tokenizer.max_vocab)
-    if len(vocabulary) == 1:
-        raise DataError(
-            f"no token occurs {data.tokenizer.min_count} times in the training part",
-            where=where,
-            remedy="Lower data.tokenizer.min_count",
-        )
-    ids = vocabulary.encode(list(first_met))[ids]
+    cut = (data.max_length, data.truncate)
+    vocabulary, ids, offsets = learn_vocabulary(train, tokenizer, data.tokenizer, *cut, source_name(data.train))
     return Dataset(
-        train=_frozen(ids, offsets, _classes(train, labels)),
-        valid=encode_rows(valid, tokenizer, vocabulary, labels, data.max_length, data.truncate),
+        train=frozen_texts(ids, offsets, classes_of(train, labels)),
+        valid=encode_rows(valid, tokenizer, vocabulary, labels, *cut),
         vocabulary=vocabulary,
         labels=labels,
     )
 
 
-def encode_rows(
-    rows: Iterable[Row],
-    tokenizer: Tokenizer,
-    vocabulary: Vocabulary,
-    labels: Sequence[str],
-    max_length: int | None,
-    truncate: End,
-) -> EncodedTexts:
-    """Return rows encoded with a vocabulary and labels that are given.
+def find_labels(data: DataSettings, train: Sequence[Row], valid: Sequence[Row]) -> tuple[str, ...]:
+    """Return the names of the classes: the labels of the training part, and of a validation part split off it.
 
     Parameters
     ----------
-    rows : iterable of Row
-        The texts, with labels.
-    tokenizer : callable
-        As :func:`rnncli.data.tokenizers.make_tokenizer` returns it.
-    vocabulary : Vocabulary
-        The tokens that have an id; a text without any token becomes the single unknown id.
-    labels : sequence of str
-        The name of each class.
-    max_length : int or None
-        Most tokens kept of a text; None keeps all.
-    truncate : {"head", "tail"}
-        The end of a longer text that is KEPT: "head" its first tokens, "tail" its last.
+    data : DataSettings
+        The ``data`` section of a config.
+    train, valid : sequence of Row
+        The parts, as :func:`read_parts` gives them.
 
     Returns
     -------
-    EncodedTexts
-        One text for each row, in order.
+    tuple of str
+        Sorted; the place of a name is its class.
 
     Raises
     ------
     DataError
-        If a row has a label that is not among ``labels``.
+        If there are fewer than two.
     """
-    rows = list(rows)
-    classes = _classes(rows, labels)
-    return _frozen(*_encode(rows, tokenizer, vocabulary.encode, max_length, truncate), classes)
+    rows = train if data.valid is not None else [*train, *valid]
+    labels = tuple(sorted({row.label for row in rows}))
+    if len(labels) < 2:
+        raise DataError(
+            f"the only label is {labels[0]!r}; a classifier needs two or more" if labels else "there are no labels",
+            where=source_name(data.train),
+            remedy="Add rows of another label",
+        )
+    return labels
 
 
 def source_name(source: Source) -> str:
     """Return how messages call a source: its path."""
     return str(source.model_dump()["path"])
-
-
-def _encode(
-    rows: Iterable[Row],
-    tokenizer: Tokenizer,
-    encode: Callable[[Sequence[str]], Ids],
-    max_length: int | None,
-    truncate: End,
-) -> tuple[Ids, Integers]:
-    """Return the ids of all texts end to end, and the offsets of the texts."""
-    kept = slice(None) if max_length is None else slice(max_length) if truncate == "head" else slice(-max_length, None)
-    pieces = [encode(tokenizer(row.text)[kept] or [UNKNOWN]) for row in rows]
-    offsets = np.zeros(len(pieces) + 1, dtype=np.int64)
-    np.cumsum([len(piece) for piece in pieces], out=offsets[1:])
-    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32), offsets
-
-
-def _classes(rows: Iterable[Row], labels: Sequence[str]) -> Integers:
-    """Return the class of each row."""
-    classes = {label: number for number, label in enumerate(labels)}
-    try:
-        return np.array([classes[row.label] for row in rows], dtype=np.int64)
-    except KeyError:
-        row = next(row for row in rows if row.label not in classes)
-    known = ", ".join(repr(label) for label in labels[:20]) + (", ..." if len(labels) > 20 else "")
-    raise DataError(
-        f"label {row.label!r} is not one the training part has ({known})",
-        where=row.where,
-        remedy="Correct the label, or leave its rows out (skip_labels)",
-    )
-
-
-def _frozen(ids: Ids, offsets: Integers, labels: Integers) -> EncodedTexts:
-    """Return the arrays as texts that nobody can change."""
-    for array in (ids, offsets, labels):
-        array.setflags(write=False)
-    return EncodedTexts(ids, offsets, labels)
 
 
 def _to_entry(dataset: Dataset) -> Entry:
