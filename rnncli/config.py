@@ -68,8 +68,8 @@ class _Source(Section):
 class _ColumnsSource(_Source):
     """A file of rows with named columns."""
 
-    text: ColumnName = Field("text", description="column that holds the text")
-    label: ColumnName = Field("label", description="column that holds the label")
+    text: ColumnName = Field(default="text", description="column that holds the text")
+    label: ColumnName = Field(default="label", description="column that holds the label")
     skip_labels: SkipLabels = Field(default_factory=list)
 
 
@@ -111,7 +111,7 @@ class KerasImdbSource(_Source):
     format: Literal["keras_imdb"] = Field(description="how the data is stored")
     path: FilePath = Field(description="imdb.npz, seen from the folder rnncli runs in")
     word_index: FilePath = Field(description="imdb_word_index.json, which gives each number its word")
-    part: Literal["train", "test"] = Field("train", description="half of the file that is read")
+    part: Literal["train", "test"] = Field(default="train", description="half of the file that is read")
 
 
 SourceConfig = Annotated[
@@ -123,23 +123,33 @@ SourceConfig = Annotated[
 class TokenizerConfig(Section):
     """How texts become tokens, and which tokens get an id of their own."""
 
-    kind: Literal["word", "whitespace", "character"] = Field("word", description="what a token is")
-    lowercase: bool = Field(True, description="lower-case the text first")
-    max_vocab: int = Field(20000, ge=2, le=10**7, description="most ids in the vocabulary, the unknown one included")
-    min_count: int = Field(2, ge=1, le=10**9, description="times a token must occur in the training part to get an id")
+    kind: Literal["word", "whitespace", "character"] = Field(default="word", description="what a token is")
+    lowercase: bool = Field(default=True, description="lower-case the text first")
+    max_vocab: int = Field(
+        default=20000, ge=2, le=10**7, description="most ids in the vocabulary, the unknown one included"
+    )
+    min_count: int = Field(
+        default=2, ge=1, le=10**9, description="times a token must occur in the training part to get an id"
+    )
 
 
 class DataConfig(Section):
     """Where the texts are and how they become arrays."""
 
     train: SourceConfig = Field(description="texts to train on")
-    valid: SourceConfig | None = Field(None, description="texts to validate on; null splits them off train")
-    valid_fraction: float = Field(0.1, gt=0, lt=1, description="part of train held for validation; without valid only")
-    test: SourceConfig | None = Field(None, description="texts that rnncli eval reads")
-    group_by: ColumnName | None = Field(None, description="column whose equal values stay on one side of the split")
-    tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how texts become tokens")
-    max_length: int | None = Field(400, ge=1, le=10**7, description="most tokens kept of a text; null keeps all")
-    truncate: Literal["head", "tail"] = Field("tail", description="end of a longer text that is kept")
+    valid: SourceConfig | None = Field(default=None, description="texts to validate on; null splits them off train")
+    valid_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="part of train held for validation; without valid only"
+    )
+    test: SourceConfig | None = Field(default=None, description="texts that rnncli eval reads")
+    group_by: ColumnName | None = Field(
+        default=None, description="column whose equal values stay on one side of the split"
+    )
+    tokenizer: TokenizerConfig = Field(default=TokenizerConfig(), description="how texts become tokens")
+    max_length: int | None = Field(
+        default=400, ge=1, le=10**7, description="most tokens kept of a text; null keeps all"
+    )
+    truncate: Literal["head", "tail"] = Field(default="tail", description="end of a longer text that is kept")
 
     @field_validator("valid_fraction")
     @classmethod
@@ -175,18 +185,20 @@ class DataConfig(Section):
 class EmbeddingConfig(Section):
     """The table that turns a token's id into numbers."""
 
-    dim: int = Field(128, ge=1, le=65536, description="numbers per token")
-    dropout: Dropout = Field(0.0, description="fraction of the embedded numbers zeroed in training")
+    dim: int = Field(default=128, ge=1, le=65536, description="numbers per token")
+    dropout: Dropout = Field(default=0.0, description="fraction of the embedded numbers zeroed in training")
 
 
 class _RecurrentConfig(Section):
     """What every cell has."""
 
     cell: str = Field(description="kind of recurrent cell")
-    hidden: int = Field(128, ge=1, le=65536, description="numbers in the state, per direction")
-    layers: int = Field(1, ge=1, le=64, description="recurrent layers, one on top of the other")
-    bidirectional: bool = Field(False, description="read each text in both directions")
-    dropout: Dropout = Field(0.0, description="fraction zeroed between layers in training; needs layers of 2 or more")
+    hidden: int = Field(default=128, ge=1, le=65536, description="numbers in the state, per direction")
+    layers: int = Field(default=1, ge=1, le=64, description="recurrent layers, one on top of the other")
+    bidirectional: bool = Field(default=False, description="read each text in both directions")
+    dropout: Dropout = Field(
+        default=0.0, description="fraction zeroed between layers in training; needs layers of 2 or more"
+    )
 
     @field_validator("dropout")
     @classmethod
@@ -202,21 +214,23 @@ class _RecurrentConfig(Section):
 class RNNConfig(_RecurrentConfig):
     """The plain tanh recurrence."""
 
-    cell: Literal["rnn"] = Field("rnn", description="kind of recurrent cell")
+    cell: Literal["rnn"] = Field(default="rnn", description="kind of recurrent cell")
 
 
 class LSTMConfig(_RecurrentConfig):
     """Long short-term memory."""
 
-    cell: Literal["lstm"] = Field("lstm", description="kind of recurrent cell")
-    forget_bias: float = Field(1.0, ge=-100, le=100, description="bias of the forget gate before training")
+    cell: Literal["lstm"] = Field(default="lstm", description="kind of recurrent cell")
+    forget_bias: float = Field(default=1.0, ge=-100, le=100, description="bias of the forget gate before training")
 
 
 class GRUConfig(_RecurrentConfig):
     """The gated recurrent unit."""
 
-    cell: Literal["gru"] = Field("gru", description="kind of recurrent cell")
-    reset: Literal["before", "after"] = Field("before", description="reset gate before or after the recurrent product")
+    cell: Literal["gru"] = Field(default="gru", description="kind of recurrent cell")
+    reset: Literal["before", "after"] = Field(
+        default="before", description="reset gate before or after the recurrent product"
+    )
 
 
 CellConfig = Annotated[
@@ -227,11 +241,13 @@ CellConfig = Annotated[
 class ModelConfig(Section):
     """Embedding, recurrence, pooling and loss."""
 
-    embedding: EmbeddingConfig = Field(EmbeddingConfig(), description="token id to numbers")
-    rnn: CellConfig = Field(LSTMConfig(), description="the recurrent layers")
-    pooling: Literal["last", "mean", "max"] = Field("mean", description="how the states of a text become one vector")
-    dropout: Dropout = Field(0.0, description="fraction of the pooled vector zeroed in training")
-    loss: Literal["softmax", "binary"] = Field("softmax", description="binary: one logit, for two classes only")
+    embedding: EmbeddingConfig = Field(default=EmbeddingConfig(), description="token id to numbers")
+    rnn: CellConfig = Field(default=LSTMConfig(), description="the recurrent layers")
+    pooling: Literal["last", "mean", "max"] = Field(
+        default="mean", description="how the states of a text become one vector"
+    )
+    dropout: Dropout = Field(default=0.0, description="fraction of the pooled vector zeroed in training")
+    loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")
 
 
 # ---- optimizer ------------------------------------------------------------------------------------------------------
@@ -247,36 +263,36 @@ class _Schedule(Section):
 class ConstantSchedule(_Schedule):
     """The learning rate stays as it is."""
 
-    name: Literal["constant"] = Field("constant", description="how the learning rate changes")
+    name: Literal["constant"] = Field(default="constant", description="how the learning rate changes")
 
 
 class LinearSchedule(_Schedule):
     """The learning rate falls along a line to the end of training."""
 
-    name: Literal["linear"] = Field("linear", description="how the learning rate changes")
+    name: Literal["linear"] = Field(default="linear", description="how the learning rate changes")
     final: Final = 0.0
 
 
 class CosineSchedule(_Schedule):
     """The learning rate falls along half a cosine to the end of training."""
 
-    name: Literal["cosine"] = Field("cosine", description="how the learning rate changes")
+    name: Literal["cosine"] = Field(default="cosine", description="how the learning rate changes")
     final: Final = 0.0
 
 
 class StepSchedule(_Schedule):
     """The learning rate drops at regular epochs."""
 
-    name: Literal["step"] = Field("step", description="how the learning rate changes")
-    every_epochs: int = Field(1, ge=1, le=10**6, description="epochs between two drops")
+    name: Literal["step"] = Field(default="step", description="how the learning rate changes")
+    every_epochs: int = Field(default=1, ge=1, le=10**6, description="epochs between two drops")
     factor: Factor = 0.5
 
 
 class PlateauSchedule(_Schedule):
     """The learning rate drops when validation no longer improves."""
 
-    name: Literal["plateau"] = Field("plateau", description="how the learning rate changes")
-    patience: int = Field(1, ge=1, le=10**6, description="validations without improvement before a drop")
+    name: Literal["plateau"] = Field(default="plateau", description="how the learning rate changes")
+    patience: int = Field(default=1, ge=1, le=10**6, description="validations without improvement before a drop")
     factor: Factor = 0.5
 
 
@@ -294,38 +310,42 @@ class _OptimConfig(Section):
 
     name: str = Field(description="optimizer")
     lr: float = Field(description="learning rate before any schedule")
-    clip_norm: ClipNorm = Field(1.0, description="longest gradient, by its norm over all parameters; null: no limit")
-    schedule: ScheduleConfig = Field(ConstantSchedule(), description="learning rate over time")
+    clip_norm: ClipNorm = Field(
+        default=1.0, description="longest gradient, by its norm over all parameters; null: no limit"
+    )
+    schedule: ScheduleConfig = Field(default=ConstantSchedule(), description="learning rate over time")
 
 
 class _AdamMoments(_OptimConfig):
     """What Adam has with and without weight decay."""
 
     lr: LearningRate = 2e-3
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients, per step")
-    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients, per step")
-    eps: float = Field(1e-8, gt=0, le=1, description="added to the root of the mean squared gradient")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the mean of gradients, per step")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="decay of the mean of squared gradients, per step")
+    eps: float = Field(default=1e-8, gt=0, le=1, description="added to the root of the mean squared gradient")
 
 
 class AdamConfig(_AdamMoments):
     """Adam as in the paper."""
 
-    name: Literal["adam"] = Field("adam", description="optimizer")
+    name: Literal["adam"] = Field(default="adam", description="optimizer")
 
 
 class AdamWConfig(_AdamMoments):
     """Adam with decoupled weight decay."""
 
-    name: Literal["adamw"] = Field("adamw", description="optimizer")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="part of each weight, times lr, taken off per step")
+    name: Literal["adamw"] = Field(default="adamw", description="optimizer")
+    weight_decay: float = Field(
+        default=0.01, ge=0, le=1, description="part of each weight, times lr, taken off per step"
+    )
 
 
 class SGDConfig(_OptimConfig):
     """Gradient descent with momentum."""
 
-    name: Literal["sgd"] = Field("sgd", description="optimizer")
+    name: Literal["sgd"] = Field(default="sgd", description="optimizer")
     lr: LearningRate = 0.1
-    momentum: float = Field(0.9, ge=0, lt=1, description="part of the previous step that is kept")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="part of the previous step that is kept")
 
 
 OptimConfig = Annotated[
@@ -339,14 +359,20 @@ OptimConfig = Annotated[
 class TrainConfig(Section):
     """How long to train and when to look."""
 
-    epochs: int = Field(3, ge=1, le=10**6, description="passes over the training part")
-    batch_size: int = Field(64, ge=1, le=65536, description="texts per step")
-    log_every: int = Field(50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
-    validate_every: int | None = Field(None, ge=1, le=10**9, description="steps between validations; null: each epoch")
-    best_metric: Literal["accuracy", "loss", "macro_f1"] = Field("accuracy", description="what the best checkpoint has")
-    patience: int | None = Field(None, ge=1, le=10**6, description="validations without improvement before stopping")
+    epochs: int = Field(default=3, ge=1, le=10**6, description="passes over the training part")
+    batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
+    log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
+    validate_every: int | None = Field(
+        default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
+    )
+    best_metric: Literal["accuracy", "loss", "macro_f1"] = Field(
+        default="accuracy", description="what the best checkpoint has"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=10**6, description="validations without improvement before stopping"
+    )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
-        None, description="weight of each label in the loss: null, balanced, or label: weight"
+        default=None, description="weight of each label in the loss: null, balanced, or label: weight"
     )
 
     @field_validator("class_weights", mode="before")
@@ -366,13 +392,15 @@ class TrainConfig(Section):
 class Config(Section):
     """A whole run: what to read, what to train, how and for how long."""
 
-    name: str = Field("run", description="folder of the run, under runs/")
-    seed: int = Field(1, ge=0, lt=2**63, description="start of every random choice")
-    task: Literal["classification"] = Field("classification", description="what the model learns to say of a text")
+    name: str = Field(default="run", description="folder of the run, under runs/")
+    seed: int = Field(default=1, ge=0, lt=2**63, description="start of every random choice")
+    task: Literal["classification"] = Field(
+        default="classification", description="what the model learns to say of a text"
+    )
     data: DataConfig = Field(description="the texts")
-    model: ModelConfig = Field(ModelConfig(), description="the network")
-    optim: OptimConfig = Field(AdamConfig(), description="the optimizer")
-    train: TrainConfig = Field(TrainConfig(), description="the training loop")
+    model: ModelConfig = Field(default=ModelConfig(), description="the network")
+    optim: OptimConfig = Field(default=AdamConfig(), description="the optimizer")
+    train: TrainConfig = Field(default=TrainConfig(), description="the training loop")
 
     @field_validator("name")
     @classmethod

@@ -1,0 +1,43 @@
+"""``rnncli config``: what a config comes to."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group(name="config")
+def command() -> None:
+    """Look at a config."""
+
+
+@command.command()
+@click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value; any number of times.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print CONFIG with every default filled in and the meaning of each key.
+
+    What is printed is itself a config that does the same.
+    """
+    from rnncli.config import load_config, usable_name
+    from rnncli.config_show import describe, to_commented_yaml
+
+    config = load_config(path, overrides)
+    default_name = usable_name(path.stem)
+    if not as_json:
+        click.echo(to_commented_yaml(config, default_name), nl=False)
+        return
+    keys = [
+        {
+            "key": entry.key,
+            "value": entry.value,
+            "default": entry.default,
+            "required": entry.required,
+            "changed": entry.changed,
+            "meaning": entry.meaning,
+        }
+        for entry in describe(config, default_name)
+        if not entry.section
+    ]
+    click.echo(json.dumps({"config": config.model_dump(), "keys": keys}, indent=2, ensure_ascii=False))
