@@ -62,7 +62,7 @@ def _read(file: str) -> str:
     except OSError as error:
         raise file_error(file, error) from error
     if len(raw) > MAX_TEXT_BYTES:
-        raise DataError(f"is larger than {MAX_TEXT_BYTES // 2**20} MiB", where=file)
+        raise DataError(f"is larger than the {MAX_TEXT_BYTES:,} bytes allowed", where=file)
     return decode_file(raw, file)
 
 

@@ -72,7 +72,7 @@ def _parse(line: Line, where: str) -> dict[str, Any]:
     if line.problem is not None:
         raise line.problem
     try:
-        values = json.loads(line.text, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+        values = json.loads(line.text.rstrip("\r\n"), object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
     except json.JSONDecodeError as error:
         remedy = "Write one JSON object a line, with nothing around it"
         if line.text.lstrip().startswith("["):
