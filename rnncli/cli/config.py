@@ -35,6 +35,7 @@ def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
             "default": entry.default,
             "required": entry.required,
             "changed": entry.changed,
+            "allowed": entry.allowed,
             "meaning": entry.meaning,
         }
         for entry in describe(config, default_name)

@@ -190,8 +190,7 @@ def recurrent_backward(
     *,
     dfinal_h: Array | None = None,
     dfinal_c: Array | None = None,
-    need_dx: bool = True,
-) -> tuple[Array | None, Array, Array, Array, Array, Array, tuple[Array, ...]]:
+) -> tuple[Array, Array, Array, Array, Array, Array, tuple[Array, ...]]:
     """Back-propagate through :func:`recurrent_forward`.
 
     Parameters
@@ -202,12 +201,10 @@ def recurrent_backward(
         From the forward pass; not changed.
     dfinal_h, dfinal_c : ndarray of shape (N, H), optional
         Gradients of the final states, where they are used besides ``h``.
-    need_dx : bool
-        Whether the gradient of x is wanted.
 
     Returns
     -------
-    dx : ndarray of the shape of x, or None
+    dx : ndarray of the shape of x
         With groups, the sum over each distinct token's rows.
     dh0, dc0 : ndarrays of shape (N, H)
         Gradients of the initial states; dc0 is zero for a cell without a cell state.
@@ -249,5 +246,5 @@ def recurrent_backward(
 
     dWh, *dmore = cell.weight_grads(da, cache.prev_h, cache.gates, cache.extra)
     dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
-    dx = dprojected @ Wx.T if need_dx else None
-    return dx, dstate, dcell, cache.x.T @ dprojected, dWh, dprojected.sum(axis=0), tuple(dmore)
+    dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)
+    return dprojected @ Wx.T, dstate, dcell, dWx, dWh, db, tuple(dmore)

@@ -106,7 +106,6 @@ def sequence_backward(
     order = packing.order
     packed_dc = None if dfinal_c is None else dfinal_c[order]
     dx, dh0, dc0, dWx, dWh, db, dmore = recurrent_backward(pack(dh, packing), cache.inner, dfinal_c=packed_dc)
-    assert dx is not None
     return unpack(dx, packing, cache.T), _unsort(dh0, order), _unsort(dc0, order), dWx, dWh, db, dmore
 
 

@@ -1,0 +1,58 @@
+"""``rnncli train``."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from rnncli.config import load_config
+from rnncli.interruption import note_interrupts
+from rnncli.progress import ConsoleProgress
+from rnncli.run import RUNS, RunDir, Summary, train_run
+
+
+@click.command("train")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key; any number of times.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(config: Path, overrides: tuple[str, ...], run_dir: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Train a model from a YAML config.
+
+    The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
+    last.safetensors.
+    """
+    settings = load_config(config, overrides)
+    folder = RunDir(run_dir or RUNS / settings.name)
+    with note_interrupts() as interrupted:
+        summary = train_run(
+            settings,
+            folder,
+            ConsoleProgress(settings.train.log_every),
+            overwrite=overwrite,
+            interrupted=interrupted,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(summary), default=str))
+    else:
+        _print_summary(summary, folder)
+
+
+def _print_summary(summary: Summary, folder: RunDir) -> None:
+    click.echo(
+        f"{'epoch':>5} {'step':>7} {'train loss':>11} {'valid loss':>11} {'accuracy':>9} {'macro F1':>9} {'seconds':>8}"
+    )
+    for row in summary.validations:
+        best = "  best" if row is summary.best else ""
+        click.echo(
+            f"{row['epoch']:>5} {row['step']:>7} {row['train_loss']:>11.4f} {row['loss']:>11.4f} "
+            f"{row['accuracy']:>9.2%} {row['macro_f1']:>9.2%} {row['seconds']:>8.1f}{best}"
+        )
+    stopped = "stopped early after" if summary.stopped_early else "finished in"
+    click.echo(
+        f"{stopped} {summary.seconds:.1f} s: {summary.tokens_per_second:,.0f} tokens/s in training, "
+        f"peak memory {summary.peak_memory_mb:,.0f} MB"
+    )
+    click.echo(f"next: rnncli eval {folder.best}")

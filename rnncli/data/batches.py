@@ -1,0 +1,97 @@
+"""Batches of encoded texts, cut so that the lengths within one are close to each other."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.data.dataset import EncodedTexts
+from rnncli.packing import IntArray, Packing, make_packing, pack_flat
+
+# Batches are cut from pools of this many batches of rows, sorted by length: wide enough that the lengths in a batch
+# nearly agree, narrow enough that an epoch's batches differ from the last one's.
+POOL = 50
+
+
+class Batch(NamedTuple):
+    """Some texts, packed.
+
+    Attributes
+    ----------
+    ids : ndarray of int, shape (R,)
+        Token ids, time-major without padding.
+    packing : Packing
+        The layout; ``packing.order`` tells which of the requested rows each packed sequence is.
+    y : ndarray of int, shape (N,)
+        Class ids in packed order.
+    """
+
+    ids: IntArray
+    packing: Packing
+    y: IntArray
+
+
+def make_batch(texts: EncodedTexts, rows: IntArray) -> Batch:
+    """Pack some of the texts.
+
+    Parameters
+    ----------
+    texts : EncodedTexts
+        The corpus.
+    rows : ndarray of int, shape (N,)
+        Which of its texts.
+
+    Returns
+    -------
+    Batch
+        Those texts.
+    """
+    starts = texts.offsets[rows]
+    packing = make_packing(texts.offsets[rows + 1] - starts)
+    return Batch(pack_flat(texts.ids, starts, packing).astype(np.int64), packing, texts.labels[rows[packing.order]])
+
+
+def epoch_batches(lengths: IntArray, batch_size: int, rng: np.random.Generator) -> list[IntArray]:
+    """Deal all rows into batches for one epoch.
+
+    Parameters
+    ----------
+    lengths : ndarray of int, shape (rows,)
+        Tokens of each text.
+    batch_size : int
+        N; the last batch may be smaller.
+    rng : numpy.random.Generator
+        Decides the order.
+
+    Returns
+    -------
+    list of ndarray of int
+        The rows of each batch, every row once, in the order to train on them.
+    """
+    shuffled = rng.permutation(len(lengths))
+    batches: list[IntArray] = []
+    for start in range(0, len(shuffled), POOL * batch_size):
+        pool = shuffled[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def scoring_batches(lengths: IntArray, batch_size: int) -> Iterator[IntArray]:
+    """Deal all rows into batches for scoring, the shortest texts first.
+
+    Parameters
+    ----------
+    lengths : ndarray of int, shape (rows,)
+        Tokens of each text.
+    batch_size : int
+        N; the last batch may be smaller.
+
+    Yields
+    ------
+    ndarray of int
+        The rows of a batch.
+    """
+    by_length = np.argsort(lengths, kind="stable")
+    for start in range(0, len(by_length), batch_size):
+        yield by_length[start : start + batch_size]

@@ -1,0 +1,142 @@
+"""How good a trained model is on texts with labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnncli.config import Config, DataConfig, parse_config
+from rnncli.data.dataset import encode_rows, read_parts
+from rnncli.data.readers import read_rows
+from rnncli.data.rows import Row
+from rnncli.data.tokenizers import make_tokenizer
+from rnncli.errors import ConfigError, DataError
+from rnncli.layers.activations import softmax
+from rnncli.metrics import classification_report
+from rnncli.packing import Array
+from rnncli.scoring import score
+from rnncli.trained import Trained
+
+FORMATS_BY_SUFFIX = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "keras_imdb"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions for some texts and what they are worth.
+
+    Attributes
+    ----------
+    rows : list of Row
+        The texts.
+    probabilities : ndarray of shape (rows, C)
+        Of each class.
+    report : dict
+        The figures of :func:`rnncli.metrics.classification_report`.
+    tokens : int
+        Tokens read.
+    """
+
+    rows: list[Row]
+    probabilities: Array
+    report: dict[str, Any]
+    tokens: int
+
+
+def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
+    """Score texts and compare with their labels.
+
+    Parameters
+    ----------
+    trained : Trained
+        A loaded checkpoint.
+    rows : list of Row
+        Texts with labels.
+
+    Returns
+    -------
+    Evaluation
+        Predictions and figures.
+
+    Raises
+    ------
+    DataError
+        If there are no texts, or a label is not one the model knows.
+    """
+    if not rows:
+        raise DataError("there are no texts to evaluate")
+    data = trained.config.data
+    tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
+    texts = encode_rows(rows, tokenizer, trained.vocabulary, trained.labels, data.max_length, data.truncate)
+    scores = score(trained.model, texts)
+    report = classification_report(texts.labels, scores, trained.labels)
+    return Evaluation(rows, softmax(scores), report, len(texts.ids))
+
+
+def rows_of_config(config: Config) -> tuple[list[Row], str]:
+    """Read the texts that a config has to evaluate on: its test data, else its validation part.
+
+    Parameters
+    ----------
+    config : Config
+        From a checkpoint.
+
+    Returns
+    -------
+    rows : list of Row
+        The texts.
+    name : str
+        What they are, for people.
+    """
+    data = config.data
+    if data.test is not None:
+        return list(read_rows(data.test)), f"test data {data.test.path}"
+    if data.valid is not None:
+        return list(read_rows(data.valid)), f"validation data {data.valid.path}; the config has no test data"
+    rows = read_parts(data, config.seed)[1]
+    return rows, f"validation part ({data.valid_fraction:g}) of {data.train.path}; the config has no test data"
+
+
+def source_for_file(config: Config, path: Path, given_format: str | None, columns: dict[str, str]) -> DataConfig:
+    """Describe a data file given on the command line, in a copy of the config's data section.
+
+    The columns and left-out labels of the training data are taken over where the format is the same.
+
+    Parameters
+    ----------
+    config : Config
+        From a checkpoint.
+    path : Path
+        A file or folder.
+    given_format : str or None
+        One of the config's formats; by the file's ending when not given.
+    columns : dict
+        ``text`` and ``label``, where they are named otherwise.
+
+    Returns
+    -------
+    DataConfig
+        With the file as ``test``.
+
+    Raises
+    ------
+    ConfigError
+        If the format is neither given nor known by the ending, or a column is given to a format without columns.
+    """
+    data_format = given_format or _guess_format(config, path)
+    train = config.data.train.model_dump()
+    source = train if train["format"] == data_format else {"format": data_format}
+    values = config.model_dump(mode="json")
+    values["data"]["test"] = {**source, "path": str(path), **columns}
+    return parse_config(values, "command line").data
+
+
+def _guess_format(config: Config, path: Path) -> str:
+    if path.is_dir():
+        return "aclimdb"
+    suffixes = [suffix for suffix in path.suffixes if suffix not in (".gz", ".bz2", ".xz")]
+    if suffixes and suffixes[-1] in FORMATS_BY_SUFFIX:
+        return FORMATS_BY_SUFFIX[suffixes[-1]]
+    raise ConfigError(
+        "its ending does not tell the format",
+        where=f"--data {path}",
+        remedy=f"Add --format; the training data was {config.data.train.format}",
+    )

@@ -1,0 +1,266 @@
+"""The text classifier: embedding, recurrent layers, pooling, affine map, loss.
+
+Parameters are a flat dict of named arrays (``embedding.W``, ``rnn0.fwd.Wx``, ``rnn0.bwd.Wh``, ``output.w``);
+gradients, optimizer moments and checkpoints share its keys.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnncli.config import ModelConfig
+from rnncli.data.batches import Batch
+from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform, orthogonal
+from rnncli.layers.affine import affine_backward, affine_forward
+from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from rnncli.layers.losses import binary_loss, softmax_loss
+from rnncli.layers.pooling import (
+    last_pooling_backward,
+    last_pooling_forward,
+    max_pooling_backward,
+    max_pooling_forward,
+    mean_pooling_backward,
+    mean_pooling_forward,
+)
+from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
+from rnncli.optim import Gradient, SparseRows
+from rnncli.packing import Array, IntArray, Packing, group_rows
+
+EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
+
+
+@dataclass
+class Model:
+    """A classifier of token sequences.
+
+    Attributes
+    ----------
+    cell : Cell
+        The cell of every recurrent layer.
+    layers : int
+        Recurrent layers.
+    directions : tuple of str
+        ``("fwd",)`` or ``("fwd", "bwd")``.
+    pooling : {"last", "mean", "max"}
+        How the states of a text become one vector.
+    loss_name : {"softmax", "binary"}
+        "binary" has one logit, for two classes.
+    embedding_dropout, between_dropout, pooled_dropout : float
+        Rates: of the distinct tokens' rows, between recurrent layers, of the pooled vector.
+    params : dict of str to ndarray
+        The weights.
+    """
+
+    cell: Cell
+    layers: int
+    directions: tuple[str, ...]
+    pooling: str
+    loss_name: str
+    embedding_dropout: float
+    between_dropout: float
+    pooled_dropout: float
+    params: dict[str, Array]
+
+    def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
+        """Compute the logits of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            The texts.
+        rng : numpy.random.Generator, optional
+            Draws the dropout masks; without it nothing is dropped (evaluation).
+        keep : bool
+            Keep what :meth:`backward` needs.
+
+        Returns
+        -------
+        logits : ndarray of shape (N, C), or (N, 1) for the binary loss
+            In packed order.
+        cache
+            For :meth:`backward`.
+        """
+        packing = batch.packing
+        groups = group_rows(batch.ids)
+        # Only the distinct tokens pass through the first layer's weights: x is (U, D).
+        x, embedded = self._drop(self.params["embedding.W"][groups.values], self.embedding_dropout, rng)
+        runs: list[Any] = []
+        drops: list[Any] = [embedded]
+        for layer in range(self.layers):
+            if layer:
+                x, dropped = self._drop(x, self.between_dropout, rng)
+                drops.append(dropped)
+            weights = [self._weights(layer, direction) for direction in self.directions]
+            H = len(weights[0][1])
+            h = np.empty((packing.rows, len(weights) * H), x.dtype)
+            h0 = np.zeros((len(packing.order), H), x.dtype)
+            for d, (Wx, Wh, b, *more) in enumerate(weights):
+                *_, cache = recurrent_forward(
+                    self.cell,
+                    x,
+                    packing,
+                    h0,
+                    Wx,
+                    Wh,
+                    b,
+                    *more,
+                    groups=None if layer else groups,
+                    reverse=self.directions[d] == "bwd",
+                    keep=keep,
+                    out=h[:, d * H : (d + 1) * H],
+                )
+                runs.append(cache)
+            x = h
+        pooled, pooling_cache = self._pool(x, packing)
+        pooled, pooled_drop = self._drop(pooled, self.pooled_dropout, rng)
+        logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
+        return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
+
+    def backward(self, dlogits: Array, cache: Any) -> dict[str, Gradient]:
+        """Compute the gradient of every parameter.
+
+        Parameters
+        ----------
+        dlogits : ndarray of the shape of the logits
+            Gradient of the logits.
+        cache
+            From :meth:`forward`.
+
+        Returns
+        -------
+        dict of str to ndarray or SparseRows
+            One gradient for every parameter; that of the embedding has only the batch's tokens.
+        """
+        groups, runs, drops, pooling_cache, pooled_drop, affine_cache = cache
+        grads: dict[str, Gradient] = {}
+        dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
+        dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
+        for layer in reversed(range(self.layers)):
+            dinputs = []
+            H = dx.shape[1] // len(self.directions)
+            for d, direction in enumerate(self.directions):
+                run = runs[layer * len(self.directions) + d]
+                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run)
+                dinputs.append(dinput)
+                for name, grad in zip(self._names(layer, direction), (dWx, dWh, db, *dmore), strict=True):
+                    grads[name] = grad
+            dx = _undrop(sum(dinputs[1:], start=dinputs[0]), drops[layer])
+        grads["embedding.W"] = SparseRows(groups.values, dx)
+        return grads
+
+    def loss(self, logits: Array, y: IntArray, class_weights: Array | None = None) -> tuple[float, Array]:
+        """Compute the loss of a batch and its gradient.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (N, C) or (N, 1)
+            From :meth:`forward`.
+        y : ndarray of int, shape (N,)
+            Class ids, in the order of the logits.
+        class_weights : ndarray of shape (C,), optional
+            What a text of each class counts.
+
+        Returns
+        -------
+        loss : float
+            Weighted mean over the texts, in nats.
+        dlogits : ndarray of the shape of the logits
+            Its gradient.
+        """
+        weights = None if class_weights is None else class_weights[y]
+        return (binary_loss if self.loss_name == "binary" else softmax_loss)(logits, y, weights=weights)
+
+    def class_scores(self, logits: Array) -> Array:
+        """Return one score a class, shape (N, C), whose softmax is the model's probabilities."""
+        if self.loss_name == "binary":  # sigmoid(z) is the softmax of 0 and z
+            return np.concatenate([np.zeros_like(logits), logits], axis=1)
+        return logits
+
+    def _drop(self, x: Array, rate: float, rng: np.random.Generator | None) -> tuple[Array, Array | None]:
+        if rng is None or rate == 0:
+            return x, None
+        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
+
+    def _names(self, layer: int, direction: str) -> list[str]:
+        suffixes = ("Wx", "Wh", "b", "bhn") if self.cell is GRU_RESET_AFTER else ("Wx", "Wh", "b")
+        return [f"rnn{layer}.{direction}.{suffix}" for suffix in suffixes]
+
+    def _weights(self, layer: int, direction: str) -> list[Array]:
+        return [self.params[name] for name in self._names(layer, direction)]
+
+    def _pool(self, h: Array, packing: Packing) -> tuple[Array, Any]:
+        if self.pooling == "mean":
+            return mean_pooling_forward(h, packing)
+        if self.pooling == "max":
+            return max_pooling_forward(h, packing)
+        # Each direction's own last step: the text's last token going forward, its first going backward.
+        halves = np.split(h, len(self.directions), axis=1)
+        pooled = [last_pooling_forward(half, packing, reverse=d == 1) for d, half in enumerate(halves)]
+        return np.concatenate([out for out, _ in pooled], axis=1), [cache for _, cache in pooled]
+
+    def _unpool(self, dpooled: Array, cache: Any) -> Array:
+        if self.pooling == "mean":
+            return mean_pooling_backward(dpooled, cache)
+        if self.pooling == "max":
+            return max_pooling_backward(dpooled, cache)
+        halves = np.split(dpooled, len(self.directions), axis=1)
+        return np.concatenate([last_pooling_backward(half, c) for half, c in zip(halves, cache, strict=True)], axis=1)
+
+
+def _undrop(dout: Array, cache: Array | None) -> Array:
+    return dout if cache is None else dropout_backward(dout, cache)
+
+
+def build_model(
+    config: ModelConfig, vocabulary_size: int, classes: int, rng: np.random.Generator, dtype: type = np.float32
+) -> Model:
+    """Build a model with fresh weights.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The ``model`` section of a config.
+    vocabulary_size, classes : int
+        V and C.
+    rng : numpy.random.Generator
+        Draws the first weights: Glorot uniform for inputs, orthogonal for states, a normal distribution of
+        ``EMBEDDING_SCALE`` for embeddings, zero for biases but ``forget_bias`` for the LSTM's forget gate.
+    dtype : type
+        float32 to train, float64 to check gradients.
+
+    Returns
+    -------
+    Model
+        The model.
+    """
+    rnn = config.rnn
+    cell = GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]
+    G, H, D = cell.gates, rnn.hidden, config.embedding.dim
+    directions = ("fwd", "bwd") if rnn.bidirectional else ("fwd",)
+    outputs = 1 if config.loss == "binary" else classes
+    params: dict[str, Array] = {"embedding.W": rng.normal(0, EMBEDDING_SCALE, (vocabulary_size, D))}
+    for layer in range(rnn.layers):
+        inputs = len(directions) * H if layer else D
+        for direction in directions:
+            prefix = f"rnn{layer}.{direction}"
+            params[f"{prefix}.Wx"] = np.concatenate([glorot_uniform((inputs, H), rng) for _ in range(G)], axis=1)
+            params[f"{prefix}.Wh"] = np.concatenate([orthogonal((H, H), rng) for _ in range(G)], axis=1)
+            params[f"{prefix}.b"] = np.zeros(G * H)
+            if rnn.cell == "lstm":
+                params[f"{prefix}.b"][H : 2 * H] = rnn.forget_bias
+            if cell is GRU_RESET_AFTER:
+                params[f"{prefix}.bhn"] = np.zeros(H)
+    params["output.w"] = glorot_uniform((len(directions) * H, outputs), rng)
+    params["output.b"] = np.zeros(outputs)
+    return Model(
+        cell=cell,
+        layers=rnn.layers,
+        directions=directions,
+        pooling=config.pooling,
+        loss_name=config.loss,
+        embedding_dropout=config.embedding.dropout,
+        between_dropout=rnn.dropout,
+        pooled_dropout=config.dropout,
+        params={name: array.astype(dtype) for name, array in params.items()},
+    )
