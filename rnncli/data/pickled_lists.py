@@ -233,9 +233,11 @@ class _Machine:
             target.lists.extend(items)
             if len(target.lists) > self.rows:
                 raise _Refused(f"more lists than the {self.rows:,} that its header claims")
+        elif kinds == {int, _List}:
+            raise _Refused("lists among integers")
         else:
             other = next(item for item in items if type(item) not in (int, _List))
-            raise _Refused("lists among integers" if kinds == {int, _List} else f"a list item {_shown(other)}")
+            raise _Refused(f"a list item that is {_shown(other)}")
 
     def _reduce(self) -> None:
         """Push what NumPy's three calls would give; any other call is refused."""
@@ -277,7 +279,7 @@ class _Machine:
             raise _Refused("lists inside lists, or integers outside them")
         if sum(len(row.integers) for row in rows.lists) > MAX_INTEGERS:
             raise _Refused(f"more than {MAX_INTEGERS:,} integers")
-        return [np.frombuffer(row.integers, np.int32) for row in rows.lists]
+        return [np.asarray(row.integers, np.int32) for row in rows.lists]
 
 
 def _is_tuple(value: Any, length: int) -> bool:
@@ -289,6 +291,12 @@ def _shown(value: Any) -> str:
     """Return a few words for what the pickle holds; never the repr of something large or cyclic."""
     if isinstance(value, _Token):
         return value.value
-    return {str: "a string", bytes: "bytes", int: "an integer", tuple: "a tuple", bool: "a boolean"}.get(
-        type(value), "of another kind"
-    )
+    return {
+        str: "a string",
+        bytes: "bytes",
+        _List: "a list",
+        type(None): "None",
+        int: "an integer",
+        tuple: "a tuple",
+        bool: "a boolean",
+    }.get(type(value), "something else")
