@@ -84,8 +84,10 @@ def shown(value: Any) -> str:
         return "a section"
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, int) and abs(value) > 10**300:
+        return "a number of more than 300 digits"
     if isinstance(value, int | float):
-        return f"{value:.6g}" if abs(value) >= 10**18 or isinstance(value, float) else str(value)
+        return str(value) if isinstance(value, int) and abs(value) < 10**18 else f"{value:.6g}"
     text = repr(value)
     return text if len(text) <= 63 else text[:60] + "..." + text[0]
 

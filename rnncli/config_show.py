@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rnncli.config import Config
-from rnncli.config_sections import tag_key, variants
+from rnncli.config_sections import allowed, choices, tag_key, tag_value, variants
 from rnncli.config_yaml import dump_inline
 
 COMMENT_COLUMN = 40
@@ -28,6 +28,10 @@ class KeyInfo(NamedTuple):
         Whether it must be given, so that ``default`` means nothing.
     meaning : str
         One line, with units.
+    allowed : str
+        What it may be, in words.
+    choices : tuple of str
+        The texts it may be, where it may only be some.
     section : bool
         Whether it is a section, whose keys follow.
     """
@@ -37,6 +41,8 @@ class KeyInfo(NamedTuple):
     default: Any
     required: bool
     meaning: str
+    allowed: str
+    choices: tuple[str, ...] = ()
     section: bool = False
 
     @property
@@ -60,7 +66,7 @@ def describe(config: Config, default_name: str | None = None) -> Iterator[KeyInf
     KeyInfo
         Only keys that apply to the variants in use.
     """
-    for entry in _walk(config, "", {}):
+    for entry in _walk(config, "", {}, ()):
         yield entry._replace(default=default_name) if default_name and entry.key == "name" else entry
 
 
@@ -84,27 +90,33 @@ def to_commented_yaml(config: Config, default_name: str | None = None) -> str:
         *above, key = entry.key.split(".")
         written = "  " * len(above) + key + (":" if entry.section else f": {dump_inline(entry.value)}")
         mark = f"* (default {dump_inline(entry.default)}) " if entry.changed else "  "
-        lines.append(f"{written:<{COMMENT_COLUMN - 1}} # {mark}{entry.meaning}")
+        choices = f" ({', '.join(entry.choices)})" if len(entry.choices) > 1 and not entry.section else ""
+        lines.append(f"{written:<{COMMENT_COLUMN - 1}} # {mark}{entry.meaning}{choices}")
     lines.append("# * = not the default")
     return "\n".join(lines) + "\n"
 
 
-def _walk(section: BaseModel, prefix: str, defaults: dict[str, Any]) -> Iterator[KeyInfo]:
-    """Yield the keys of a section; ``defaults`` has what its parent says of the key that chooses the variant."""
+def _walk(section: BaseModel, prefix: str, chosen: dict[str, Any], tags: tuple[str, ...]) -> Iterator[KeyInfo]:
+    """Yield the keys of a section; ``chosen`` has its parent's default for the key that chooses it among ``tags``."""
     given = section.model_dump()
     for name, info in type(section).model_fields.items():
         if name not in given:
             continue  # left out because it does not apply beside another key
         value, path = getattr(section, name), prefix + name
-        default = defaults.get(name, info.get_default(call_default_factory=True))
-        required = default is PydanticUndefined
-        meaning = info.description or ""
-        if not isinstance(value, BaseModel):
-            yield KeyInfo(path, value, None if required else default, required, meaning)
-            continue
-        yield KeyInfo(path, None, None, required, meaning, section=True)
-        inner: dict[str, Any] = {}
-        chooser = tag_key(variants(info.annotation))
-        if chooser is not None:
-            inner[chooser] = getattr(default, chooser, PydanticUndefined)
-        yield from _walk(value, f"{path}.", inner)
+        default = chosen.get(name, info.get_default(call_default_factory=True))
+        models = variants(info.annotation)
+        entry = KeyInfo(
+            key=path,
+            value=None if isinstance(value, BaseModel) else value,
+            default=None if default is PydanticUndefined or isinstance(default, BaseModel) else default,
+            required=default is PydanticUndefined,
+            meaning=info.description or "",
+            allowed=", ".join(tags) if name in chosen else allowed(info),
+            choices=tags if name in chosen else tuple(map(str, choices(info))),
+            section=isinstance(value, BaseModel),
+        )
+        yield entry
+        if isinstance(value, BaseModel):
+            key = tag_key(models)
+            inner = {key: getattr(default, key, PydanticUndefined)} if key else {}
+            yield from _walk(value, f"{path}.", inner, tuple(tag_value(model, key) for model in models if key))

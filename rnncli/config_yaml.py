@@ -64,7 +64,12 @@ class _Dumper(yaml.SafeDumper):
         """Write equal values out each time: a config has no anchors."""
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Escape line ends and whatever else cannot be seen, which PyYAML by itself leaves as it is."""
+        return self.represent_scalar(_TAG + "str", data, style=None if data.isprintable() else '"')
 
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 _Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
@@ -140,15 +145,11 @@ def dump_inline(value: Any) -> str:
     str
         One line that parses to an equal value.
     """
-    for style in (None, '"'):
-        text = yaml.dump(
-            value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6,
-            default_flow_style=True, default_style=style,
-        )  # fmt: skip
-        text = text.removesuffix("\n").removesuffix("\n...")
-        if "\n" not in text:
-            break
-    return text
+    text = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, default_flow_style=True
+    )  # fmt: skip
+    assert isinstance(text, str)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 class _Builder:
@@ -227,6 +228,6 @@ def _plain_problem(error: yaml.MarkedYAMLError) -> str:
     problem = " ".join((error.problem or error.context or "it cannot be read").split())
     if "'\\t'" in problem:
         return "a tab, where YAML allows only spaces. Indent with spaces"
-    if "undefined alias" in problem:
-        return f"not valid YAML: {problem}. Put text that begins with * in quotes"
+    if "alias" in f"{problem} {error.context}" or "cannot start any token" in problem:
+        return f"not valid YAML: {problem}. Put text that begins with a special character in quotes"
     return f"not valid YAML: {problem}"
