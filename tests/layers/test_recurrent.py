@@ -122,18 +122,6 @@ def test_the_states_are_written_where_asked(cell, reverse):
         np.testing.assert_array_equal(a, b)
 
 
-@every_cell
-def test_the_gradient_of_the_input_can_be_left_out(cell):
-    packing, x, h0, weights, c0 = draw(cell)
-    h, _, _, cache = recurrent_forward(cell, x, packing, h0, *weights, c0=c0)
-    dx, *grads = gradients(recurrent_backward(h, cache))
-    nothing, *same = gradients(recurrent_backward(h, cache, need_dx=False))
-    assert dx.shape == x.shape
-    assert nothing is None
-    for a, b in zip(grads, same, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 @both_ways
 @every_cell
 def test_the_final_state_is_the_state_at_its_row_and_so_is_its_gradient(cell, reverse):
