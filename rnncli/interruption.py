@@ -1,6 +1,7 @@
 """Stopping between two steps: the first Ctrl-C is noted and acted on after the step, a second one at once."""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,11 +14,14 @@ def note_interrupts() -> Iterator[Callable[[], bool]]:
     Yields
     ------
     callable
-        Tells whether one came.
+        Tells whether one came. Outside the main thread, which alone may handle signals, none does.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     came = False
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
         came = True
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -140,7 +140,7 @@ class SGD:
     momentum: float = 0.9
     moments: ClassVar = ("velocity",)
 
-    def update(self, w: Array, dw: Array, moments: list[Array], step: int, lr: float) -> tuple[Array, list[Array]]:  # noqa: ARG002
+    def update(self, w: Array, dw: Array, moments: list[Array], step: int, lr: float) -> tuple[Array, list[Array]]:
         """Move one array; see :meth:`Adam.update`."""
         velocity = self.momentum * moments[0] + dw
         return w - lr * velocity, [velocity]

@@ -4,7 +4,6 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from rnncli.assembly import build_trainer
 from rnncli.config import Config, dump_config
 from rnncli.data.dataset import Dataset, load_dataset
 from rnncli.errors import RnncliError
+from rnncli.interruption import note_interrupts
 from rnncli.trained import save_trained
 from rnncli.training import StepDone, Trainer, Validated
 
@@ -48,35 +48,39 @@ class RunDir:
         """The checkpoint of the best validation."""
         return self.root / "best.safetensors"
 
-    def create(self, config: Config, *, overwrite: bool) -> None:
-        """Make the folder and write the config into it.
-
-        Parameters
-        ----------
-        config : Config
-            The resolved config.
-        overwrite : bool
-            Remove the files of an earlier run of that name.
-
-        Raises
-        ------
-        RnncliError
-            If there is such a run and ``overwrite`` is off, or the folder cannot be written.
-        """
-        files = (self.config, self.metrics, self.last, self.best)
-        if any(file.exists() for file in files) and not overwrite:
+    def refuse_earlier_run(self) -> None:
+        """Raise RnncliError if the folder holds a run already."""
+        if any(file.exists() for file in self._files):
             raise RnncliError(
                 "holds an earlier run",
                 where=str(self.root),
                 remedy="Add --overwrite to replace it, or --set name=OTHER to keep both",
             )
+
+    def create(self, config: Config) -> None:
+        """Make the folder, empty it of an earlier run and write the config into it.
+
+        Parameters
+        ----------
+        config : Config
+            The resolved config.
+
+        Raises
+        ------
+        RnncliError
+            If the folder cannot be written.
+        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for file in files:
+            for file in self._files:
                 file.unlink(missing_ok=True)
             self.config.write_text(dump_config(config), encoding="utf-8")
         except OSError as error:
             raise _cannot_write(self.root, error) from error
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        return self.config, self.metrics, self.last, self.best
 
 
 def _cannot_write(path: Path, error: OSError) -> RnncliError:
@@ -154,7 +158,6 @@ def train_run(
     progress: Progress,
     *,
     overwrite: bool = False,
-    interrupted: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Train what a config says, into a folder.
 
@@ -168,8 +171,6 @@ def train_run(
         Is told what happens.
     overwrite : bool
         Replace an earlier run in that folder.
-    interrupted : callable
-        Asked after every step; True saves and ends the run.
 
     Returns
     -------
@@ -179,18 +180,20 @@ def train_run(
     Raises
     ------
     RnncliError
-        If anything the user gave cannot be used, or ``interrupted`` said so.
+        If anything the user gave cannot be used, or SIGINT came.
     """
     start = time.perf_counter()
+    if not overwrite:
+        run_dir.refuse_earlier_run()
     data = load_dataset(config.data, config.seed, CACHE)
     trainer = build_trainer(config, data)
-    run_dir.create(config, overwrite=overwrite)
+    run_dir.create(config)
     summary = Summary(run_dir.root, parameters=sum(array.size for array in trainer.model.params.values()))
     progress.started(trainer, data)
     losses: list[float] = []
     tokens, interval_tokens, interval_seconds, speed = 0, 0, 0.0, 0.0
     try:
-        with run_dir.metrics.open("a", encoding="utf-8", buffering=1) as metrics_file:
+        with note_interrupts() as interrupted, run_dir.metrics.open("a", encoding="utf-8", buffering=1) as metrics_file:
             before = time.perf_counter()
             for event in trainer.run():
                 now = time.perf_counter()
@@ -209,7 +212,8 @@ def train_run(
                     if interrupted():
                         save_trained(run_dir.last, trainer, config, data.vocabulary, data.labels, summary.best)
                         raise Interrupted(
-                            f"interrupted at step {event.step} of {trainer.total_steps}; the model is in {run_dir.last}"
+                            f"interrupted at step {event.step} of {trainer.total_steps}",
+                            remedy=f"The model as it was is in {run_dir.last}: rnncli eval {run_dir.last}",
                         )
                 else:
                     row = {"kind": "validation", **event._asdict(), "train_loss": float(np.mean(losses)), **common}

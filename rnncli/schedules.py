@@ -9,7 +9,7 @@ Schedule = Callable[[int], float]
 
 def constant() -> Schedule:
     """Make the schedule that is 1 at every step."""
-    return lambda step: 1.0  # noqa: ARG005
+    return lambda step: 1.0
 
 
 def linear(total_steps: int, warmup_steps: int, final: float) -> Schedule:

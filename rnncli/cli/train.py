@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from rnncli.config import load_config
-from rnncli.interruption import note_interrupts
 from rnncli.progress import ConsoleProgress
 from rnncli.run import RUNS, RunDir, Summary, train_run
 
@@ -26,14 +25,7 @@ def command(config: Path, overrides: tuple[str, ...], run_dir: Path | None, over
     """
     settings = load_config(config, overrides)
     folder = RunDir(run_dir or RUNS / settings.name)
-    with note_interrupts() as interrupted:
-        summary = train_run(
-            settings,
-            folder,
-            ConsoleProgress(settings.train.log_every),
-            overwrite=overwrite,
-            interrupted=interrupted,
-        )
+    summary = train_run(settings, folder, ConsoleProgress(settings.train.log_every), overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(asdict(summary), default=str))
     else:

@@ -43,7 +43,7 @@ def _step_before(
     weights: tuple[Array, Array],
     x: Array,
     h: Array,
-    c: Array,  # noqa: ARG001
+    c: Array,
     gates: Array,
     rh: Array,
     next_h: Array,
@@ -72,7 +72,7 @@ def _step_after(
     weights: tuple[Array, Array],
     x: Array,
     h: Array,
-    c: Array,  # noqa: ARG001
+    c: Array,
     gates: Array,
     q: Array,
     next_h: Array,
@@ -95,7 +95,7 @@ def _step_after(
     np.add(n, tmp, out=next_h)
 
 
-def _prepare_backward(Wh: Array, *more: Array) -> tuple[Array, Array]:  # noqa: ARG001
+def _prepare_backward(Wh: Array, *more: Array) -> tuple[Array, Array]:
     H = len(Wh)
     return np.ascontiguousarray(Wh[:, : 2 * H].T), np.ascontiguousarray(Wh[:, 2 * H :].T)
 
@@ -117,11 +117,11 @@ def _slopes_and_update(dh: Array, h: Array, gates: Array, slope: Array, dgates: 
 def _step_backward_before(
     weights: tuple[Array, Array],
     dh: Array,
-    dc: Array,  # noqa: ARG001
+    dc: Array,
     h: Array,
-    c: None,  # noqa: ARG001
+    c: None,
     gates: Array,
-    rh: Array,  # noqa: ARG001
+    rh: Array,
     da: Array,
     dprev_h: Array,
     scratch: Array,
@@ -149,9 +149,9 @@ def _step_backward_before(
 def _step_backward_after(
     weights: tuple[Array, Array],
     dh: Array,
-    dc: Array,  # noqa: ARG001
+    dc: Array,
     h: Array,
-    c: None,  # noqa: ARG001
+    c: None,
     gates: Array,
     q: Array,
     da: Array,
@@ -178,7 +178,7 @@ def _step_backward_after(
     np.add(dprev_h, dh, out=dprev_h)
 
 
-def _weight_grads_before(da: Array, prev_h: Array, gates: Array, rh: Array) -> tuple[Array, ...]:  # noqa: ARG001
+def _weight_grads_before(da: Array, prev_h: Array, gates: Array, rh: Array) -> tuple[Array, ...]:
     H = prev_h.shape[1]
     dWh = np.empty((H, 3 * H), da.dtype)
     np.matmul(prev_h.T, da[:, : 2 * H], out=dWh[:, : 2 * H])
@@ -186,7 +186,7 @@ def _weight_grads_before(da: Array, prev_h: Array, gates: Array, rh: Array) -> t
     return (dWh,)
 
 
-def _weight_grads_after(da: Array, prev_h: Array, gates: Array, q: Array) -> tuple[Array, ...]:  # noqa: ARG001
+def _weight_grads_after(da: Array, prev_h: Array, gates: Array, q: Array) -> tuple[Array, ...]:
     H = prev_h.shape[1]
     dq = da[:, 2 * H :] * gates[0]
     dWh = np.empty((H, 3 * H), da.dtype)

@@ -49,7 +49,7 @@ def _step_backward(
     WhT: Array,
     dh: Array,
     dc: Array,
-    h: Array,  # noqa: ARG001
+    h: Array,
     c: Array,
     gates: Array,
     tanh_c: Array,
@@ -81,7 +81,7 @@ def _step_backward(
     np.matmul(da, WhT, out=dprev_h)
 
 
-def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:  # noqa: ARG001
+def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:
     return (prev_h.T @ da,)
 
 

@@ -25,12 +25,12 @@ def _step(
     Wh: Array,
     x: Array,
     h: Array,
-    c: Array,  # noqa: ARG001
+    c: Array,
     gates: Array,
-    extra: Array,  # noqa: ARG001
+    extra: Array,
     next_h: Array,
     a: Array,
-    tmp: Array,  # noqa: ARG001
+    tmp: Array,
 ) -> None:
     """Do one step: x (n, H) projected input; h (n, H) previous state; gates (1, n, H) and next_h (n, H) out."""
     np.matmul(h, Wh, out=a)
@@ -46,14 +46,14 @@ def _prepare_backward(Wh: Array) -> Array:
 def _step_backward(
     WhT: Array,
     dh: Array,
-    dc: Array,  # noqa: ARG001
-    h: Array,  # noqa: ARG001
-    c: None,  # noqa: ARG001
+    dc: Array,
+    h: Array,
+    c: None,
     gates: Array,
-    extra: Array,  # noqa: ARG001
+    extra: Array,
     da: Array,
     dprev_h: Array,
-    scratch: Array,  # noqa: ARG001
+    scratch: Array,
     tmp: Array,
 ) -> None:
     """Undo one step: da (n, H) and dprev_h (n, H) out."""
@@ -63,7 +63,7 @@ def _step_backward(
     np.matmul(da, WhT, out=dprev_h)
 
 
-def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:  # noqa: ARG001
+def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:
     return (prev_h.T @ da,)
 
 
