@@ -163,6 +163,16 @@ def test_a_setting_that_cannot_be_used_is_quoted(write, setting, message):
     assert faults(write(DATA), [setting]) == [f"--set {setting}: {message}"]
 
 
+def test_a_fault_is_put_down_to_the_setting_that_replaced_the_line(write):
+    path = write(DATA + "model:\n  rnn:\n    cell: lstm\n    layers: 2\n")
+    setting = "model={rnn: {cell: lsmt}}"
+    assert faults(path, ["model.rnn.cell=gruu", setting]) == [
+        f"--set {setting}: model.rnn.cell: 'lsmt' is not allowed (rnn, lstm, gru). Did you mean 'lstm'?"
+    ]
+    assert faults(path, ["model.rnn.hidden=0"])[0].startswith("--set model.rnn.hidden=0: 0 is not allowed")
+    assert faults(path, ["seed=1", "model.rnn.cell=1"])[0].startswith("--set model.rnn.cell=1: 1 is not allowed")
+
+
 def test_a_setting_with_anything_in_it_stays_on_one_line(write):
     (line,) = faults(write(DATA), ["seed='a\nb'"])
     assert line.startswith(r"--set seed='a\nb': ")
