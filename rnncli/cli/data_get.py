@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from rnncli.data.catalog import DATASETS, KnownDataset, find_dataset
+from rnncli.data import catalog
+from rnncli.data.catalog import KnownDataset
 from rnncli.data.obtain import obtain
 from rnncli.errors import ConfigError
 
@@ -27,10 +28,11 @@ def get(name: str | None, directory: Path, as_json: bool) -> None:
     A download that was interrupted goes on where it stopped when the command is given again.
     """
     if name is None:
-        click.echo(json.dumps([_facts(known, directory) for known in DATASETS.values()]) if as_json else _listing())
+        every = catalog.DATASETS.values()
+        click.echo(json.dumps([_facts(known, directory) for known in every]) if as_json else _listing())
         return
     try:
-        known = find_dataset(name)
+        known = catalog.find_dataset(name)
     except ConfigError:
         click.echo(_listing(), err=True)
         raise
@@ -53,9 +55,9 @@ def get(name: str | None, directory: Path, as_json: bool) -> None:
 
 def _listing() -> str:
     """Return the table of known data sets."""
-    width = max(map(len, DATASETS))
+    width = max(map(len, catalog.DATASETS))
     lines = ["Known data sets (rnncli data get NAME):"]
-    for known in DATASETS.values():
+    for known in catalog.DATASETS.values():
         lines.append(f"  {known.name:<{width}}  {known.summary}")
         lines.append(f"  {'':<{width}}  {_megabytes(known.download_bytes)} to download; {known.licence}")
     return "\n".join(lines)

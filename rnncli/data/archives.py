@@ -136,7 +136,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
         return "device or other special file"
     if info.flag_bits & 1:
         return "encrypted file"
-    return "folder" if info.is_dir() else "file"
+    return "folder" if info.orig_filename.endswith("/") else "file"
 
 
 def _zip_chunks(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -201,6 +201,6 @@ def find_dataset(name: str) -> KnownDataset:
     if name in DATASETS:
         return DATASETS[name]
     plain = re.sub(r"[^a-z]+", "-", name.lower())
-    near = difflib.get_close_matches(plain, DATASETS, n=1)
+    near = difflib.get_close_matches(plain, DATASETS, n=1, cutoff=0.5)
     remedy = f"Did you mean '{near[0]}'?" if near else "Type `rnncli data get` to see what each is."
     raise ConfigError(f"{name!r} is not a known data set ({', '.join(DATASETS)})", remedy=remedy)

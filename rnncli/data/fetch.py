@@ -20,7 +20,7 @@ from tqdm import tqdm
 from rnncli import __version__
 from rnncli.errors import DataError
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 _AGAIN = "Type the command again: it goes on from there"
 _BUSY = (429, 500, 502, 503, 504)
 
@@ -71,7 +71,7 @@ def fetch(
     DataError
         If the file cannot be had. The ``.part`` file stays, unless what came is not the file asked for.
     """
-    logging.getLogger("pooch").setLevel(logging.WARNING)
+    pooch.get_logger().setLevel(logging.WARNING)
     came = False
 
     def transfer(source: str, output: str, _: object) -> None:

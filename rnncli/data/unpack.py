@@ -171,7 +171,8 @@ def _check_member(member: Member, seen: dict[str, tuple[str, str]], archive: Pat
     """Refuse what is neither file nor folder, and any name that is not plainly below the target and new."""
     name = member.name
     if member.kind not in ("file", "folder"):
-        raise refuse(archive, f"member {show(name)} is a {member.kind}; only files and folders are allowed")
+        article = "an" if member.kind[0] in "aeiou" else "a"
+        raise refuse(archive, f"member {show(name)} is {article} {member.kind}; only files and folders are allowed")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if (
         name.startswith("/")
