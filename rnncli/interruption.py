@@ -14,9 +14,10 @@ def note_interrupts() -> Iterator[Callable[[], bool]]:
     Yields
     ------
     callable
-        Tells whether one came. Outside the main thread, which alone may handle signals, none does.
+        Tells whether one came. Outside the main thread, which alone may handle signals, none does, nor where they
+        are ignored, as a shell does for a script's background jobs.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         yield lambda: False
         return
     came = False

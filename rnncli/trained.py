@@ -8,7 +8,7 @@ from rnncli import __version__
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.config import Config, parse_config
 from rnncli.data.vocabulary import Vocabulary
-from rnncli.errors import CheckpointError
+from rnncli.errors import CheckpointError, ConfigError
 from rnncli.models import Model, build_model
 from rnncli.randomness import generator
 from rnncli.training import Trainer
@@ -102,7 +102,11 @@ def load_trained(path: Path) -> Trained:
         metadata = checkpoint.metadata
         config = parse_config(metadata["config"], f"{path} (config)")
         labels, progress = tuple(metadata["labels"]), metadata["progress"]
+        int(progress["step"])
         vocabulary = Vocabulary(checkpoint.vocabulary)
+    except ConfigError as error:
+        reason = "; ".join(str(error).splitlines())
+        raise CheckpointError(reason, remedy="Use the version of rnncli that wrote it") from error
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"holds no usable {error}", where=str(path), remedy="Was it written by rnncli train?"
@@ -110,8 +114,10 @@ def load_trained(path: Path) -> Trained:
     model = build_model(config.model, len(vocabulary), len(labels), generator(config.seed, "weights"))
     for name, array in model.params.items():
         saved = checkpoint.tensors.get(name)
-        if saved is None or saved.shape != array.shape:
-            found = "is missing" if saved is None else f"has shape {saved.shape}, its config says {array.shape}"
+        if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
+            found = "is missing"
+            if saved is not None:
+                found = f"is {saved.dtype} {saved.shape}, its config says {array.dtype} {array.shape}"
             raise CheckpointError(f"tensor {name} {found}", where=str(path), remedy="Was it written by rnncli train?")
         model.params[name] = saved
     return Trained(model, vocabulary, labels, config, progress)

@@ -141,6 +141,7 @@ class Trainer:
             plateau = {"factor": self.plateau.factor, "lowest": lowest, "waited": self.plateau.waited}
         return {"step": self.step, "best": self.best, "waited": self.waited, "plateau": plateau}
 
+    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges ends in one GradientError, not in warnings
     def _update(self, rows: IntArray, epoch: int) -> StepDone:
         settings = self.settings
         batch = make_batch(self.train, rows)

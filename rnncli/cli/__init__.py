@@ -65,3 +65,13 @@ def main() -> NoReturn:
     except RnncliError as error:
         click.echo(f"rnncli: {error}", err=True)
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        _fail(f"out of memory: {error}. Choose a smaller model, batch or vocabulary")
+    except OSError as error:  # what no RnncliError names: above all, output that is redirected to a full disk
+        sys.stdout = None  # what is left in it would fail again on exit
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"rnncli: {message}", err=True)
+    sys.exit(1)
