@@ -1,0 +1,133 @@
+"""The rows of all other layers: affine maps, embedding, dropout, pooling and losses."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rnncli.gradcheck.cells import LENGTHS
+from rnncli.gradcheck.checks import Case, GradientCheck, Inputs
+from rnncli.layers import (
+    affine_backward,
+    affine_forward,
+    binary_loss,
+    dropout_backward,
+    dropout_forward,
+    dropout_mask,
+    last_pooling_backward,
+    last_pooling_forward,
+    max_pooling_backward,
+    max_pooling_forward,
+    mean_pooling_backward,
+    mean_pooling_forward,
+    softmax_loss,
+    temporal_affine_backward,
+    temporal_affine_forward,
+    temporal_softmax_loss,
+    word_embedding_backward,
+    word_embedding_forward,
+)
+from rnncli.packing import LARGE_GROUP, Array, make_packing
+
+
+def _case(
+    inputs: Inputs, forward: Callable[..., tuple[Array, Any]], backward: Callable[[Array, Any], Any], *fixed: Any
+) -> Case:
+    """Wrap a pair of functions of one output whose fixed arguments come last."""
+
+    def gradients(douts: Sequence[Array], cache: Any) -> Inputs:
+        grads = backward(douts[0], cache)
+        return dict(zip(inputs, grads if isinstance(grads, tuple) else (grads,), strict=True))
+
+    def outputs(inputs: Inputs) -> tuple[list[Array], Any]:
+        out, cache = forward(*inputs.values(), *fixed)
+        return [out], cache
+
+    return Case(inputs, outputs, gradients)
+
+
+def _affine(rng: np.random.Generator, *, shape: tuple[int, ...]) -> Case:
+    # More inputs than outputs and more rows than either: no two of the sizes are the same.
+    inputs: Inputs = {name: rng.standard_normal(size) for name, size in (("x", shape), ("w", (3, 2)), ("b", (2,)))}
+    if len(shape) == 2:
+        return _case(inputs, affine_forward, affine_backward)
+    return _case(inputs, temporal_affine_forward, temporal_affine_backward)
+
+
+def _embedding(rng: np.random.Generator) -> Case:
+    # Groups just above, exactly at and below the size where the way of summing changes, and a token that is absent.
+    tokens = np.repeat([4, 0, 2, 5], [LARGE_GROUP + 2, LARGE_GROUP, 5, 1])
+    ids = rng.permutation(tokens).reshape(5, -1)
+
+    def forward(inputs: Inputs) -> tuple[list[Array], Any]:
+        out, cache = word_embedding_forward(ids, inputs["W"])
+        return [out], cache
+
+    inputs: Inputs = {"W": rng.standard_normal((6, 2))}
+    return Case(inputs, forward, lambda douts, cache: {"W": word_embedding_backward(douts[0], cache)})
+
+
+def _dropout(rng: np.random.Generator) -> Case:
+    mask = dropout_mask((4, 3), 0.4, rng, np.dtype(np.float64))
+    return _case({"x": rng.standard_normal((4, 3))}, dropout_forward, dropout_backward, mask)
+
+
+_POOLINGS: dict[str, tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Array]]] = {
+    "last": (last_pooling_forward, last_pooling_backward),
+    "last, reverse": (partial(last_pooling_forward, reverse=True), last_pooling_backward),
+    "mean": (mean_pooling_forward, mean_pooling_backward),
+    "max": (max_pooling_forward, max_pooling_backward),
+}
+
+
+def _pooling(rng: np.random.Generator, *, name: str) -> Case:
+    packing = make_packing(np.array(LENGTHS))
+    # Values a tenth apart: no step of the difference reaches the kink where another one becomes the largest.
+    h = rng.permutation(np.arange(packing.rows * 3) / 10 - 1).reshape(packing.rows, 3)
+    return _case({"h": h}, *_POOLINGS[name], packing)
+
+
+def _loss(rng: np.random.Generator, *, shape: tuple[int, ...], loss: Callable[[Array], tuple[float, Array]]) -> Case:
+    """Wrap a loss, which gives its gradient along with its value."""
+
+    def forward(inputs: Inputs) -> tuple[list[Array], Any]:
+        value, dx = loss(inputs["x"])
+        return [np.array(value)], dx
+
+    return Case({"x": 2 * rng.standard_normal(shape)}, forward, lambda douts, dx: {"x": douts[0] * dx})
+
+
+def _softmax(rng: np.random.Generator, *, weighted: bool) -> Case:
+    y = np.array([2, 0, 1, 2, 2])
+    # Weights by class and by row at once: what a weighted text of a weighted class counts.
+    weights = np.array([0.5, 3.0, 1.25])[y] * rng.uniform(0.5, 2, 5) if weighted else None
+    return _loss(rng, shape=(5, 3), loss=partial(softmax_loss, y=y, weights=weights))
+
+
+def _binary(rng: np.random.Generator, *, weighted: bool) -> Case:
+    y = np.array([1, 0, 1, 1, 0])
+    weights = np.array([0.5, 3.0])[y] * rng.uniform(0.5, 2, 5) if weighted else None
+    return _loss(rng, shape=(5, 1), loss=partial(binary_loss, y=y, weights=weights))
+
+
+def _temporal(rng: np.random.Generator, *, average: Any) -> Case:
+    mask = np.arange(4) < np.array(LENGTHS)[:, None]
+    mask[0, 1] = False  # a hole, besides the padding at the end
+    y = rng.integers(0, 3, (4, 4))
+    return _loss(rng, shape=(4, 4, 3), loss=partial(temporal_softmax_loss, y=y, mask=mask, average=average))
+
+
+CHECKS = (
+    GradientCheck("affine", partial(_affine, shape=(4, 3))),
+    GradientCheck("temporal affine", partial(_affine, shape=(4, 5, 3)), limit=60),
+    GradientCheck("embedding, frequent and absent tokens", _embedding),
+    GradientCheck("dropout, mask fixed", _dropout),
+    *(GradientCheck(f"pooling, ragged: {name}", partial(_pooling, name=name)) for name in _POOLINGS),
+    GradientCheck("softmax loss", partial(_softmax, weighted=False)),
+    GradientCheck("softmax loss, class and row weights", partial(_softmax, weighted=True)),
+    GradientCheck("binary loss", partial(_binary, weighted=False)),
+    GradientCheck("binary loss, class and row weights", partial(_binary, weighted=True)),
+    GradientCheck("temporal loss, per sequence, masked", partial(_temporal, average="batch")),
+    GradientCheck("temporal loss, per token, masked", partial(_temporal, average="tokens")),
+)

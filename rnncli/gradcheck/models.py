@@ -1,0 +1,185 @@
+"""Whole models: their loss differentiated by every parameter, with the dropout masks fixed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rnncli.config import ModelConfig
+from rnncli.data.batches import Batch
+from rnncli.errors import GradientError
+from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs
+from rnncli.models import EMBEDDING_SCALE, Model, build_model
+from rnncli.optim import SparseRows
+from rnncli.packing import Array, make_packing
+
+VOCABULARY_SIZE = 11
+LENGTHS = (3, 1, 5, 2)
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A model in float64, a batch, and what else decides its loss."""
+
+    model: Model
+    batch: Batch
+    class_weights: Array | None
+    dropout_seed: int
+
+
+def model_case(given: ModelCase) -> Case:
+    """Return a model's loss as a case: its parameters are the inputs.
+
+    The masks of every evaluation are drawn by a generator started anew, so they are the same.
+
+    Parameters
+    ----------
+    given : ModelCase
+        The model, whose parameters are moved by the check and put back, and its batch.
+
+    Returns
+    -------
+    Case
+        With the sparse gradient of the embedding written out, and its rows named.
+    """
+    model, batch = given.model, given.batch
+
+    def forward(inputs: Inputs) -> tuple[list[Array], Any]:
+        assert inputs is model.params
+        logits, cache = model.forward(batch, np.random.default_rng(given.dropout_seed))
+        loss, dlogits = model.loss(logits, batch.y, given.class_weights)
+        return [np.array(loss)], (dlogits, cache)
+
+    def backward(douts: Sequence[Array], cache: Any) -> Inputs:
+        dlogits, model_cache = cache
+        grads = model.backward(douts[0] * dlogits, model_cache)
+        return {name: _dense(name, grad, model.params[name].shape) for name, grad in grads.items()}
+
+    return Case(model.params, forward, backward, {"embedding.W": np.unique(batch.ids)})
+
+
+def _dense(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array:
+    """Write out a sparse gradient, which may not name a row twice: an optimizer would count one of the two."""
+    if not isinstance(grad, SparseRows):
+        return grad
+    if len(np.unique(grad.rows)) != len(grad.rows):
+        raise GradientError("the sparse gradient names a row twice", where=name)
+    dense = np.zeros(shape)
+    dense[grad.rows] = grad.values
+    return dense
+
+
+def model_identities(given: ModelCase) -> Iterator[tuple[str, Any, Any]]:
+    """Compare a batch with each of its texts alone, and scoring with the forward pass of training.
+
+    Parameters
+    ----------
+    given : ModelCase
+        The model and its batch; nothing is dropped.
+
+    Yields
+    ------
+    (str, ndarray, ndarray)
+        What is compared, one way and the other way.
+    """
+    model, batch = given.model, given.batch
+    logits, _ = model.forward(batch)
+    alone = []
+    for n, length in enumerate(batch.packing.lengths):
+        ids = batch.ids[batch.packing.sequences == n]
+        own = Batch(ids, make_packing(np.array([length])), batch.y[n : n + 1])
+        alone.append(model.forward(own)[0][0])
+    yield "logits, each text alone", logits, np.stack(alone)
+    yield "logits, scoring", logits, model.forward(batch, keep=False)[0]
+
+
+def unsettle(model: Model, rng: np.random.Generator) -> None:
+    """Move fresh weights to where every term of a gradient counts.
+
+    Fresh embeddings are so small that each tanh is almost its argument, and fresh biases are zero.
+
+    Parameters
+    ----------
+    model : Model
+        In float64; its parameters are changed.
+    rng : numpy.random.Generator
+        Draws the biases.
+    """
+    for name, array in model.params.items():
+        if name == "embedding.W":
+            array *= 0.7 / EMBEDDING_SCALE
+        elif array.ndim == 1:
+            array += 0.3 * rng.standard_normal(array.shape)
+
+
+def _small_case(rng: np.random.Generator, *, settings: dict[str, Any], weighted: bool) -> ModelCase:
+    config = ModelConfig.model_validate(settings)
+    classes = 2 if config.loss == "binary" else 3
+    model = build_model(config, VOCABULARY_SIZE, classes, rng, dtype=np.float64)
+    unsettle(model, rng)
+    packing = make_packing(np.array(LENGTHS))
+    # Few of the tokens are drawn from, so that some occur several times and others not at all.
+    ids = rng.choice([1, 4, 5, 8, 0], packing.rows, p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    y = np.arange(len(LENGTHS)) % classes
+    weights = np.array([0.5, 2.0, 1.25])[:classes] if weighted else None
+    return ModelCase(model, Batch(ids, packing, y), weights, int(rng.integers(2**32)))
+
+
+def _settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield (name, model section, whether classes are weighted): every cell and shape, every pooling, every loss."""
+    cells: dict[str, dict[str, Any]] = {
+        "rnn": {"cell": "rnn"},
+        "lstm": {"cell": "lstm"},
+        "gru": {"cell": "gru"},
+        "gru reset after": {"cell": "gru", "reset": "after"},
+    }
+    shapes = [(layers, bidirectional) for layers in (1, 2) for bidirectional in (False, True)]
+    for name, cell in cells.items():
+        for layers, bidirectional in shapes:
+            rnn = {**cell, "hidden": 2, "layers": layers, "bidirectional": bidirectional}
+            if layers > 1:
+                rnn["dropout"] = 0.3
+            shape = f"{layers} layer{'s' * (layers > 1)}{', bidirectional' * bidirectional}"
+            section = {"embedding": {"dim": 3, "dropout": 0.2}, "rnn": rnn, "dropout": 0.25}
+            yield f"{name}, {shape}, dropout, weights", section, True
+    for pooling in ("last", "mean", "max"):
+        for loss in ("softmax", "binary"):
+            for bidirectional in (False, True):
+                rnn = {"cell": "lstm", "hidden": 2, "bidirectional": bidirectional}
+                section = {"embedding": {"dim": 3}, "rnn": rnn, "pooling": pooling, "loss": loss}
+                shape = f"lstm{', bidirectional' * bidirectional}"
+                yield f"{shape}, {pooling} pooling, {loss} loss", section, loss == "binary"
+
+
+def model_rows(
+    name: str, build: Callable[[np.random.Generator], ModelCase], limit: int
+) -> tuple[GradientCheck, IdentityCheck]:
+    """Return the two rows of a model.
+
+    Parameters
+    ----------
+    name : str
+        Of both rows.
+    build : callable
+        ``build(rng) -> ModelCase``.
+    limit : int
+        Elements checked of each parameter.
+
+    Returns
+    -------
+    GradientCheck, IdentityCheck
+        The loss by every parameter; a text alone and in the batch, scoring and training.
+    """
+    return (
+        GradientCheck(name, lambda rng: model_case(build(rng)), limit),
+        IdentityCheck(f"{name}: texts alone", lambda rng: model_identities(build(rng))),
+    )
+
+
+CHECKS: tuple[Check, ...] = tuple(
+    row
+    for name, settings, weighted in _settings()
+    for row in model_rows(f"model: {name}", partial(_small_case, settings=settings, weighted=weighted), limit=6)
+)
