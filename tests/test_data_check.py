@@ -110,7 +110,7 @@ def test_every_bad_row_is_listed_with_its_line_and_the_good_ones_are_measured(tm
     assert not report.ok
     text = report_lines(report, config(source))
     assert [line for line in text if "b.csv:4: " in line]
-    assert text[-1] == "6 bad rows, 0 other problems"
+    assert text[-1] == "bad rows: 6; other problems: 0"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_stops_training_is_a_problem(tmp_path: Path, train: str, keys: dict
     report = check_data(data, 1)
     assert not report.ok
     assert problem in whats(report.problems)
-    assert report_lines(report, data)[-1].endswith("other problems")
+    assert report_lines(report, data)[-1].startswith("bad rows: 0; other problems: ")
     with pytest.raises(DataError):
         load_dataset(data, 1, None)
 
@@ -170,6 +170,9 @@ def test_the_table_is_aligned_and_short(report: DataReport, tmp_path: Path):
     assert {len(line) for line in table} == {30 + 3 * 16}
     assert len(lines) < 25
     assert "cut to the last 3" in "\n".join(lines)
+    assert [line.rpartition(", ")[2].rpartition(":")[2] for line in lines if line.startswith("same text")] == [
+        "5 (pos)"
+    ]
 
 
 def test_the_command_prints_the_table_or_json(tmp_path: Path):

@@ -39,8 +39,8 @@ def report_lines(report: DataReport, data: DataSettings) -> list[str]:
     lines += [_line(fault) for fault in report.bad_rows]
     if report.ok:
         return [*lines, "no bad rows, nothing in the way of training"]
-    counts = (f"{len(report.bad_rows):,} bad rows", f"{len(report.problems):,} other problems")
-    return [*lines, ", ".join(counts)]
+    rows, others = len(report.bad_rows), len(report.problems)
+    return [*lines, f"bad rows: {rows:,}; other problems: {others:,}"]
 
 
 def _table(report: DataReport, data: DataSettings) -> list[str]:
@@ -83,7 +83,9 @@ def _table(report: DataReport, data: DataSettings) -> list[str]:
         size, different = report.vocabulary["size"], report.vocabulary["different_tokens"]
         lines.append(f"vocabulary: {size:,} ids for the {different:,} different tokens of train")
     for part in parts:
-        lines += ["same text: {first} ({first_label}), {second} ({second_label})".format(**e) for e in part.examples]
+        for pair in part.examples:
+            first, second = (f"{pair[place]} ({_short(pair[f'{place}_label'])})" for place in ("first", "second"))
+            lines.append(f"same text, other label: {first}, {second}")
     return lines
 
 

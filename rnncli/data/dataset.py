@@ -161,7 +161,18 @@ def find_labels(data: DataSettings, train: Sequence[Row], valid: Sequence[Row]) 
 
 
 def source_name(source: Source) -> str:
-    """Return how messages call a source: its path."""
+    """Return how messages call a source.
+
+    Parameters
+    ----------
+    source : Source
+        A source of the config.
+
+    Returns
+    -------
+    str
+        Its path.
+    """
     return str(source.model_dump()["path"])
 
 
