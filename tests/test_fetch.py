@@ -301,13 +301,17 @@ def test_an_interrupted_process_leaves_the_part_and_the_next_goes_on(target, sig
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals of POSIX")
 def test_a_bar_on_a_terminal_that_begins_where_the_file_does(target):
     import pty
+    import select
+    import termios
 
     part_of(target).write_bytes(BODY[:150_000])
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
     with serving(BODY) as server:
         subprocess.run(
             [sys.executable, "-c", PROGRAM, server.url, str(target), CHECKSUM], stderr=slave, check=True, timeout=30
         )
+    assert select.select([master], [], [], 5)[0]
     shown = os.read(master, 100_000).decode()
     os.close(slave)
     os.close(master)
