@@ -65,6 +65,12 @@ def test_each_part_is_measured(report: DataReport):
     assert report.ok
 
 
+def test_a_text_with_several_labels_counts_once(tmp_path: Path):
+    source = write(tmp_path / "s.csv", "text,label\nsame,x\nsame,y\nsame,z\nsame,y\nother,x\n")
+    train = check_data(config(source, valid=source), 1).parts["train"]
+    assert (train.contradictions, len(train.examples), train.repeats) == (1, 1, 3)
+
+
 def test_vocabulary_and_coverage_are_those_of_training(report: DataReport):
     assert report.vocabulary == {"size": 7, "different_tokens": 8}  # the cut leaves d and e out
     assert report.parts["train"].known_tokens == 1.0
