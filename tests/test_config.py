@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from rnncli import cli, config_yaml
+from rnncli import cli
+from rnncli.config import yaml_text
 from rnncli.config import AdamConfig, Config, DataConfig, GRUConfig, dump_config, load_config, parse_config, usable_name
-from rnncli.config_sections import variants
-from rnncli.config_show import describe, to_commented_yaml
+from rnncli.config.sections import variants
+from rnncli.config.show import describe, to_commented_yaml
 from rnncli.errors import ConfigError
 
 DATA = "data: {train: {format: csv, path: a.csv}}\n"
@@ -649,14 +650,14 @@ def test_config_show_exits_with_2_and_one_line_per_fault(write, monkeypatch, cap
 )
 @LOOSE
 def test_plain_values_survive_yaml(value):
-    assert config_yaml.parse(config_yaml.dump(value)).value == value
-    line = config_yaml.dump_inline(value)
+    assert yaml_text.parse(yaml_text.dump(value)).value == value
+    line = yaml_text.dump_inline(value)
     assert "\n" not in line
-    assert config_yaml.parse("key: " + line).value == {"key": value}
+    assert yaml_text.parse("key: " + line).value == {"key": value}
 
 
 def test_lines_are_those_of_keys_and_items():
-    lines = config_yaml.parse("a: 1\nb:\n  c:\n  - x\n  - y\n").lines
+    lines = yaml_text.parse("a: 1\nb:\n  c:\n  - x\n  - y\n").lines
     assert lines[("a",)] == 1
     assert lines[("b",)] == 2
     assert lines[("b", "c")] == 3

@@ -21,7 +21,7 @@ def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     What is printed is itself a config that does the same.
     """
     from rnncli.config import load_config, usable_name
-    from rnncli.config_show import describe, to_commented_yaml
+    from rnncli.config.show import describe, to_commented_yaml
 
     config = load_config(path, overrides)
     default_name = usable_name(path.stem)

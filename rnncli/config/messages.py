@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from rnncli.config_sections import Model, allowed, choices, every_key, keys, tag_key, tag_value, variants
-from rnncli.config_yaml import Path
+from rnncli.config.sections import Model, allowed, choices, every_key, keys, tag_key, tag_value, variants
+from rnncli.config.yaml_text import Path
 
 
 class Fault(NamedTuple):

@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Writes text in quotes wherever YAML 1.1 or the loader above would read it as something else."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
+    def ignore_aliases(self, data: Any) -> bool:
         """Write equal values out each time: a config has no anchors."""
         return True
 

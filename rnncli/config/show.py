@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rnncli.config import Config
-from rnncli.config_sections import allowed, choices, tag_key, tag_value, variants
-from rnncli.config_yaml import dump_inline
+from rnncli.config.sections import allowed, choices, tag_key, tag_value, variants
+from rnncli.config.yaml_text import dump_inline
 
 COMMENT_COLUMN = 40
 

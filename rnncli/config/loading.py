@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rnncli.config_messages import Fault, dotted, faults, shown
-from rnncli.config_yaml import MAX_DEPTH, MAX_NODES, Path, YamlFault, parse
-from rnncli.config_yaml import dump as to_yaml
+from rnncli.config.messages import Fault, dotted, faults, shown
+from rnncli.config.yaml_text import MAX_DEPTH, MAX_NODES, Path, YamlFault, parse
+from rnncli.config.yaml_text import dump as to_yaml
 from rnncli.errors import ConfigError
 
 __all__ = ["Loaded", "from_values", "read", "to_yaml", "validate"]

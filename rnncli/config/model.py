@@ -1,0 +1,81 @@
+"""The ``model`` section: embedding, recurrence, pooling and loss."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from rnncli.config.base import Section, refuse, with_default
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class EmbeddingConfig(Section):
+    """The table that turns a token's id into numbers."""
+
+    dim: int = Field(default=128, ge=1, le=65536, description="numbers per token")
+    dropout: Dropout = Field(default=0.0, description="fraction of the embedded numbers zeroed in training")
+
+
+class _RecurrentConfig(Section):
+    """What every cell has."""
+
+    cell: str = Field(description="kind of recurrent cell")
+    hidden: int = Field(default=128, ge=1, le=65536, description="numbers in the state, per direction")
+    layers: int = Field(default=1, ge=1, le=64, description="recurrent layers, one on top of the other")
+    bidirectional: bool = Field(default=False, description="read each text in both directions")
+    dropout: Dropout = Field(
+        default=0.0, description="fraction zeroed between layers in training; needs layers of 2 or more"
+    )
+
+    @field_validator("dropout")
+    @classmethod
+    def _needs_something_between_layers(cls, value: float, info: ValidationInfo) -> float:
+        if value > 0 and info.data.get("layers") == 1:
+            raise refuse(
+                f"{value:g} has no effect with one layer, it works between layers; "
+                "give layers of 2 or more, or use model.embedding.dropout or model.dropout"
+            )
+        return value
+
+
+class RNNConfig(_RecurrentConfig):
+    """The plain tanh recurrence."""
+
+    cell: Literal["rnn"] = Field(default="rnn", description="kind of recurrent cell")
+
+
+class LSTMConfig(_RecurrentConfig):
+    """Long short-term memory."""
+
+    cell: Literal["lstm"] = Field(default="lstm", description="kind of recurrent cell")
+    forget_bias: float = Field(default=1.0, ge=-100, le=100, description="bias of the forget gate before training")
+
+
+class GRUConfig(_RecurrentConfig):
+    """The gated recurrent unit."""
+
+    cell: Literal["gru"] = Field(default="gru", description="kind of recurrent cell")
+    reset: Literal["before", "after"] = Field(
+        default="before", description="reset gate before or after the recurrent product"
+    )
+
+
+CellConfig = Annotated[
+    Annotated[RNNConfig | LSTMConfig | GRUConfig, Field(discriminator="cell")], with_default("cell", "lstm")
+]
+
+
+class ModelConfig(Section):
+    """Embedding, recurrence, pooling and loss."""
+
+    embedding: EmbeddingConfig = Field(default=EmbeddingConfig(), description="token id to numbers")
+    rnn: CellConfig = Field(default=LSTMConfig(), description="the recurrent layers")
+    pooling: Literal["last", "mean", "max"] = Field(
+        default="mean", description="how the states of a text become one vector"
+    )
+    dropout: Dropout = Field(default=0.0, description="fraction of the pooled vector zeroed in training")
+    loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")

@@ -1,0 +1,44 @@
+"""The ``train`` section: how long to train and when to look."""
+
+import math
+from typing import Literal
+
+from pydantic import (
+    Field,
+    field_validator,
+)
+
+from rnncli.config.base import Section, refuse
+
+
+class TrainConfig(Section):
+    """How long to train and when to look."""
+
+    epochs: int = Field(default=3, ge=1, le=10**6, description="passes over the training part")
+    batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
+    log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
+    validate_every: int | None = Field(
+        default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
+    )
+    best_metric: Literal["accuracy", "loss", "macro_f1"] = Field(
+        default="accuracy", description="what the best checkpoint has"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=10**6, description="validations without improvement before stopping"
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None, description="weight of each label in the loss: null, balanced, or label: weight"
+    )
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _positive_weights(cls, value: object) -> object:
+        if value is None or value == "balanced":
+            return value
+        if not isinstance(value, dict) or not value:
+            raise refuse("must be null, balanced, or a section of labels with their weights")
+        for label, weight in value.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 < weight <= 10**6 or not math.isfinite(weight):
+                raise refuse(f"the weight of label {str(label)!r} must be a number above 0, at most 1000000")
+        return {label: float(weight) for label, weight in value.items()}
