@@ -1,0 +1,19 @@
+"""Fixtures of the tests that train and evaluate."""
+
+from pathlib import Path
+
+import pytest
+from tiny_runs import Cli
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a fresh folder, so that ``runs/`` and its cache stay out of the checkout."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line, called with arguments, in a fresh folder."""
+    return Cli(monkeypatch, capsys)

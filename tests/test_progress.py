@@ -1,0 +1,101 @@
+import io
+
+import pytest
+from tiny_runs import prepared, tiny_config, write_csv
+
+from rnncli.progress import ConsoleProgress
+from rnncli.training import StepDone
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def config(tmp_path):
+    return tiny_config(write_csv(tmp_path / "tiny.csv", repeats=2), train={"epochs": 2, "log_every": 3})
+
+
+def watched(config, stream):
+    trainer, data = prepared(config)
+    progress = ConsoleProgress(config.train.log_every, stream)
+    progress.started(trainer, data)
+    events = []
+    for event in trainer.run():
+        events.append(event)
+        if isinstance(event, StepDone):
+            progress.step(event, 12345.6)
+        else:
+            progress.validated(event, 65.0)
+    progress.finished()
+    return trainer, events
+
+
+def test_a_line_an_interval_and_nothing_else_where_there_is_no_terminal(config):
+    stream = io.StringIO()
+    trainer, events = watched(config, stream)
+    text = stream.getvalue()
+    assert "\r" not in text
+    assert "\x1b" not in text
+    first, *lines = text.splitlines()
+    assert first.startswith(f"{len(trainer.train)} texts to train on ({len(trainer.train.ids):,} tokens)")
+    assert "labels neg, pos" in first
+    expected = []
+    for event in events:
+        if not isinstance(event, StepDone):
+            expected.append((event.step, "validation"))
+        elif event.step % 3 == 0:
+            expected.append((event.step, "loss"))
+    assert len(lines) == len(expected) > 4
+    for line, (step, kind) in zip(lines, expected, strict=True):
+        assert f"step {step}/{trainer.total_steps}  {kind}" in line
+        assert (" left" in line) is (kind == "loss")
+        assert ("12,346 tokens/s" in line) is (kind == "loss")
+    assert "after 1:05" in lines[-1] or "after 1:05  best yet" in lines[-1]
+
+
+def test_the_figures_of_a_line_are_means_over_the_texts_of_its_interval(config):
+    stream = io.StringIO()
+    _, events = watched(config, stream)
+    first = [event for event in events if isinstance(event, StepDone)][:3]
+    texts = sum(event.texts for event in first)
+    loss = sum(event.loss * event.texts for event in first) / texts
+    accuracy = sum(event.accuracy * event.texts for event in first) / texts
+    line = next(line for line in stream.getvalue().splitlines() if "step 3/" in line)
+    assert f"loss {loss:.4f}  accuracy {accuracy:.1%}" in line
+
+
+def test_one_bar_an_epoch_on_a_terminal(config):
+    stream = Terminal()
+    trainer, _ = watched(config, stream)
+    text = stream.getvalue()
+    assert "epoch 1/2 |" in text
+    assert "epoch 2/2 |" in text
+    assert f"/{trainer.steps_per_epoch} " in text
+    # What is left when the bars are gone: the first line and the validations.
+    shown = [line.split("\r")[-1].strip() for line in text.split("\n")]
+    assert [line for line in shown if line and "validation:" not in line] == [shown[0]]
+    assert sum("validation:" in line for line in shown) == 2
+    assert shown[0].startswith(f"{len(trainer.train)} texts to train on")
+
+
+def test_a_validation_within_an_epoch_interrupts_the_bar_and_it_goes_on_where_it_was(config):
+    config = config.model_copy(update={"train": config.train.model_copy(update={"validate_every": 5})})
+    stream = Terminal()
+    trainer, _ = watched(config, stream)
+    after = stream.getvalue().split("validation:")[1]
+    bar = next(part for part in after.split("\r") if "|" in part)
+    assert f" {5}/{trainer.steps_per_epoch} " in bar or f" {6}/{trainer.steps_per_epoch} " in bar
+
+
+def test_a_bar_is_taken_away_when_the_run_breaks_off(config):
+    trainer, data = prepared(config)
+    stream = Terminal()
+    progress = ConsoleProgress(1, stream)
+    progress.started(trainer, data)
+    progress.step(next(trainer.run()), 1.0)
+    assert progress.bar is not None
+    progress.finished()
+    assert progress.bar is None
+    progress.finished()
