@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from rnncli import cli
-from rnncli.config import yaml_text
-from rnncli.config import AdamConfig, Config, DataConfig, GRUConfig, dump_config, load_config, parse_config, usable_name
+from rnncli.config import AdamConfig, Config, DataConfig, dump_config, load_config, parse_config, usable_name, yaml_text
+from rnncli.config.model import GRUConfig
 from rnncli.config.sections import variants
 from rnncli.config.show import describe, to_commented_yaml
 from rnncli.errors import ConfigError
