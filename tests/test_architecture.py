@@ -13,8 +13,8 @@ import rnncli
 
 ROOT = Path(rnncli.__file__).parent
 
-# From the ground up. A module lives in the room that its name starts with (the longest one): "config" is config.py,
-# config_yaml.py and so on, "gradcheck." every part of gradcheck that has no room of its own. It imports from floors
+# From the ground up. A module lives in the room that its name starts with (the longest one): "config" is config/ with
+# all its modules, "gradcheck." every part of gradcheck that has no room of its own. It imports from floors
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
     {"errors", "blas", "interruption", "randomness"},
@@ -215,7 +215,7 @@ def test_the_mathematics_comes_without_config_or_command_line():
         ("gradcheck.cells", "from rnncli.gradcheck.models import check_model"),
         ("layers.lstm", "def f():\n    import rnncli.config"),
         ("packing", "from rnncli import layers"),
-        ("optim", "from rnncli.layers import softmax\nfrom rnncli import config_yaml"),
+        ("optim", "from rnncli.layers import softmax\nfrom rnncli import config"),
         ("data.dataset", "from rnncli.config import DataConfig"),
         ("data.dataset", "from ..models import build_model"),
         ("data.readers.jsonl", "from ...training import Trainer"),
