@@ -173,7 +173,6 @@ def _packed_case(variant: Variant, rng: np.random.Generator, *, reverse: bool) -
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
         dfinal_c = douts[2] if cell.has_cell_state else None
         dx, dh0, dc0, dWx, dWh, db, dmore = recurrent_backward(douts[0], cache, dfinal_h=douts[1], dfinal_c=dfinal_c)
-        assert dx is not None
         dstates = [dh0, dc0] if cell.has_cell_state else [dh0]
         return dict(zip(inputs, [dx, *dstates, dWx, dWh, db, *dmore], strict=True))
 

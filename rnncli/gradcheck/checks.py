@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +17,7 @@ IDENTITY_TOLERANCE = 1e-12
 UNUSED_ROW_SAMPLES = 4
 
 Inputs = dict[str, Array]
+Pairs = Iterator[tuple[str, Any, Any]]  # (what, one way, the other way)
 Forward = Callable[[Inputs], tuple[Sequence[Array], Any]]
 Backward = Callable[[Sequence[Array], Any], Inputs]
 
@@ -58,7 +59,7 @@ class IdentityCheck:
     """A row of the identity table: ``build(rng)`` computes (what, one way, the other way) some times."""
 
     name: str
-    build: Callable[[np.random.Generator], Iterable[tuple[str, Any, Any]]]
+    build: Callable[[np.random.Generator], Pairs]
 
 
 Check = GradientCheck | IdentityCheck

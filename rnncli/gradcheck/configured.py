@@ -34,7 +34,7 @@ def configured_checks(config: Config, data: Dataset) -> tuple[GradientCheck, Ide
     Returns
     -------
     GradientCheck, IdentityCheck
-        The loss by every parameter; a text alone and in the batch, scoring and training.
+        The loss by every parameter; and what :func:`rnncli.gradcheck.models.model_identities` compares.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def configured_checks(config: Config, data: Dataset) -> tuple[GradientCheck, Ide
         unsettle(model, rng)
         texts = short_texts(data.train, rng)
         batch = make_batch(texts, np.arange(len(texts)))
-        return ModelCase(model, batch, trainer.class_weights, int(rng.integers(2**32)))
+        weights = None if trainer.class_weights is None else trainer.class_weights.astype(np.float64)
+        return ModelCase(model, batch, weights, int(rng.integers(2**32)))
 
     return model_rows(f"model of {config.name}", build, LIMIT)
 

@@ -1,10 +1,10 @@
 """Rows that compute the same thing in two ways: what central differences cannot see.
 
 A forward and a backward pass that are wrong together agree with each other. So each cell is compared with its formula
-in the concatenated form, losses and poolings with theirs, and each way to run a layer with every other way.
+in the concatenated form, and each way to run a layer with every other way.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -27,23 +27,15 @@ from rnncli.gradcheck.cells import (
     step,
     step_gradients,
 )
-from rnncli.gradcheck.checks import IdentityCheck, Inputs
+from rnncli.gradcheck.checks import IdentityCheck, Inputs, Pairs
 from rnncli.layers import (
     GRU,
     GRU_RESET_AFTER,
     LSTM,
     RNN,
-    binary_loss,
-    last_pooling_forward,
-    max_pooling_forward,
-    mean_pooling_forward,
-    softmax_loss,
-    temporal_softmax_loss,
 )
 from rnncli.layers.recurrent import recurrent_backward, recurrent_forward
-from rnncli.packing import Array, group_rows, make_packing, pack, unpack
-
-Pairs = Iterator[tuple[str, Any, Any]]
+from rnncli.packing import Array, group_rows, make_packing, unpack
 
 
 def _logistic(a: Array) -> Array:
@@ -188,7 +180,6 @@ def _grouped(rng: np.random.Generator, *, variant: Variant) -> Pairs:
     assert every_cache is not None
     yield "h", h, every
     grads, other = recurrent_backward(dh, cache), recurrent_backward(dh, every_cache)
-    assert other[0] is not None
     summed = np.zeros_like(x)
     np.add.at(summed, groups.index, other[0])
     yield "dx", grads[0], summed
@@ -221,50 +212,6 @@ def _finals(rng: np.random.Generator, *, variant: Variant) -> Pairs:
         yield f"final h{', reverse' if reverse else ''}", final_h, last[packing.order]
 
 
-def _packing(rng: np.random.Generator) -> Pairs:
-    packing = make_packing(np.array(LENGTHS))
-    x = rng.standard_normal((N, T, D))
-    real = (np.arange(T) < np.array(LENGTHS)[:, None])[:, :, None]
-    yield "x", unpack(pack(x, packing), packing, T), x * real
-
-
-def _pooling(rng: np.random.Generator) -> Pairs:
-    packing = make_packing(np.array(LENGTHS))
-    x = rng.standard_normal((N, T, D))
-    h = pack(x, packing)
-    own = [x[n, : LENGTHS[n]] for n in packing.order]
-    yield "last", last_pooling_forward(h, packing)[0], np.stack([rows[-1] for rows in own])
-    yield "last, reverse", last_pooling_forward(h, packing, reverse=True)[0], np.stack([rows[0] for rows in own])
-    yield "mean", mean_pooling_forward(h, packing)[0], np.stack([rows.mean(axis=0) for rows in own])
-    yield "max", max_pooling_forward(h, packing)[0], np.stack([rows.max(axis=0) for rows in own])
-
-
-def _losses(rng: np.random.Generator) -> Pairs:
-    def nats(scores: Array, label: int) -> float:
-        return float(-np.log(np.exp(scores[label]) / np.exp(scores).sum()))
-
-    def mean(values: Sequence[float], weights: Sequence[float]) -> float:
-        return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
-
-    x, y, weights = rng.standard_normal((5, 3)), np.array([2, 0, 1, 2, 2]), rng.uniform(0.5, 2, 5)
-    rows = [nats(scores, label) for scores, label in zip(x, y, strict=True)]
-    yield "softmax", softmax_loss(x, y)[0], mean(rows, [1] * 5)
-    yield "softmax, weighted", softmax_loss(x, y, weights=weights)[0], mean(rows, weights.tolist())
-
-    z, binary_y = x[:, :1], np.array([1, 0, 1, 1, 0])
-    # One logit is the softmax over (0, logit).
-    rows = [nats(np.array([0, logit]), label) for logit, label in zip(z[:, 0], binary_y, strict=True)]
-    yield "binary", binary_loss(z, binary_y)[0], mean(rows, [1] * 5)
-    yield "binary, weighted", binary_loss(z, binary_y, weights=weights)[0], mean(rows, weights.tolist())
-
-    scores, labels = rng.standard_normal((N, T, 3)), rng.integers(0, 3, (N, T))
-    mask = np.arange(T) < np.array(LENGTHS)[:, None]
-    total = sum(nats(scores[n, t], labels[n, t]) for n in range(N) for t in range(LENGTHS[n]))
-    yield "temporal, per sequence", temporal_softmax_loss(scores, labels, mask)[0], total / N
-    per_token = temporal_softmax_loss(scores, labels, mask, average="tokens")[0]
-    yield "temporal, per token", per_token, total / sum(LENGTHS)
-
-
 def _rows(variant: Variant) -> Iterator[IdentityCheck]:
     name = variant.name
     yield IdentityCheck(f"{name}: concatenated form = split form", partial(_concatenated, variant=variant))
@@ -286,7 +233,4 @@ def _rows(variant: Variant) -> Iterator[IdentityCheck]:
 CHECKS = (
     *(row for variant in VARIANTS for row in _rows(variant)),
     IdentityCheck("gru: reset before = after where Whn is diagonal", _reset_forms),
-    IdentityCheck("packing: unpacked = packed, zero beyond each length", _packing),
-    IdentityCheck("pooling: packed = each sequence alone", _pooling),
-    IdentityCheck("losses: stable form = written out", _losses),
 )

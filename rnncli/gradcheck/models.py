@@ -1,7 +1,7 @@
 """Whole models: their loss differentiated by every parameter, with the dropout masks fixed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.errors import GradientError
-from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs
+from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
 from rnncli.models import EMBEDDING_SCALE, Model, build_model
 from rnncli.optim import SparseRows
 from rnncli.packing import Array, make_packing
@@ -71,8 +71,8 @@ def _dense(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array
     return dense
 
 
-def model_identities(given: ModelCase) -> Iterator[tuple[str, Any, Any]]:
-    """Compare a batch with each of its texts alone, and scoring with the forward pass of training.
+def model_identities(given: ModelCase) -> Pairs:
+    """Compare a batch with its texts alone, with scoring, with its mirror image, and the loss with the texts' own.
 
     Parameters
     ----------
@@ -93,6 +93,46 @@ def model_identities(given: ModelCase) -> Iterator[tuple[str, Any, Any]]:
         alone.append(model.forward(own)[0][0])
     yield "logits, each text alone", logits, np.stack(alone)
     yield "logits, scoring", logits, model.forward(batch, keep=False)[0]
+    if len(model.directions) == 2:
+        yield "logits, mirrored", logits, mirrored(model).forward(_backwards(batch))[0]
+    losses = [model.loss(logits[n : n + 1], batch.y[n : n + 1])[0] for n in range(len(batch.y))]
+    counts: Array = np.ones(batch.y.max() + 1) if given.class_weights is None else given.class_weights
+    weights = counts[batch.y]
+    mean = np.dot(losses, weights) / weights.sum()
+    yield "loss", model.loss(logits, batch.y, given.class_weights)[0], mean
+
+
+def mirrored(model: Model) -> Model:
+    """Exchange the two directions of a model: it must say of reversed texts what the model says of the texts.
+
+    Parameters
+    ----------
+    model : Model
+        Bidirectional; not changed.
+
+    Returns
+    -------
+    Model
+        With the directions' weights exchanged, and the rows of the weights that read both.
+    """
+    halves = model.params["output.w"].shape[0] // 2
+    params = {}
+    for name, array in model.params.items():
+        layer, _, rest = name.partition(".")
+        direction, _, weight = rest.partition(".")
+        if direction in model.directions:
+            other = "bwd" if direction == "fwd" else "fwd"
+            name = f"{layer}.{other}.{weight}"
+        reads_both = name == "output.w" or (weight == "Wx" and layer != "rnn0")
+        params[name] = np.roll(array, halves, axis=0) if reads_both else array
+    return replace(model, params=params)
+
+
+def _backwards(batch: Batch) -> Batch:
+    """Reverse every text."""
+    packing = batch.packing
+    rows = packing.offsets[packing.lengths[packing.sequences] - 1 - packing.times] + packing.sequences
+    return batch._replace(ids=batch.ids[rows])
 
 
 def unsettle(model: Model, rng: np.random.Generator) -> None:
@@ -120,8 +160,8 @@ def _small_case(rng: np.random.Generator, *, settings: dict[str, Any], weighted:
     model = build_model(config, VOCABULARY_SIZE, classes, rng, dtype=np.float64)
     unsettle(model, rng)
     packing = make_packing(np.array(LENGTHS))
-    # Few of the tokens are drawn from, so that some occur several times and others not at all.
-    ids = rng.choice([1, 4, 5, 8, 0], packing.rows, p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    # Some tokens occur several times and others not at all; the most frequent is not the first.
+    ids = rng.permutation(np.repeat([8, 4, 5, 0], [5, 3, 2, 1]))
     y = np.arange(len(LENGTHS)) % classes
     weights = np.array([0.5, 2.0, 1.25])[:classes] if weighted else None
     return ModelCase(model, Batch(ids, packing, y), weights, int(rng.integers(2**32)))
@@ -170,11 +210,11 @@ def model_rows(
     Returns
     -------
     GradientCheck, IdentityCheck
-        The loss by every parameter; a text alone and in the batch, scoring and training.
+        The loss by every parameter; and :func:`model_identities`.
     """
     return (
         GradientCheck(name, lambda rng: model_case(build(rng)), limit),
-        IdentityCheck(f"{name}: texts alone", lambda rng: model_identities(build(rng))),
+        IdentityCheck(f"{name}: same by other ways", lambda rng: model_identities(build(rng))),
     )
 
 

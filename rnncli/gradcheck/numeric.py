@@ -87,7 +87,7 @@ def central_difference(
     try:
         for steps in (1, -1, 2, -2):
             x[coordinate] = middle + steps * step
-            values.append(evaluate())
+            values.append([np.array(out) for out in evaluate()])  # copies: an output may be a view of x
     finally:
         x[coordinate] = middle
     # Outputs are subtracted before they are summed: the difference of two sums would lose digits.

@@ -1,0 +1,79 @@
+"""Identity rows of the layers without weights: each against its formula, one text and one step at a time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnncli.gradcheck.cells import LENGTHS, D, N, T
+from rnncli.gradcheck.checks import IdentityCheck, Pairs
+from rnncli.layers import (
+    binary_loss,
+    dropout_forward,
+    dropout_mask,
+    last_pooling_forward,
+    max_pooling_forward,
+    mean_pooling_forward,
+    softmax_loss,
+    temporal_softmax_loss,
+)
+from rnncli.packing import Array, make_packing, pack, unpack
+
+
+def _packing(rng: np.random.Generator) -> Pairs:
+    packing = make_packing(np.array(LENGTHS))
+    x = rng.standard_normal((N, T, D))
+    real = (np.arange(T) < np.array(LENGTHS)[:, None])[:, :, None]
+    yield "x", unpack(pack(x, packing), packing, T), x * real
+
+
+def _pooling(rng: np.random.Generator) -> Pairs:
+    packing = make_packing(np.array(LENGTHS))
+    x = rng.standard_normal((N, T, D))
+    h = pack(x, packing)
+    own = [x[n, : LENGTHS[n]] for n in packing.order]
+    yield "last", last_pooling_forward(h, packing)[0], np.stack([rows[-1] for rows in own])
+    yield "last, reverse", last_pooling_forward(h, packing, reverse=True)[0], np.stack([rows[0] for rows in own])
+    yield "mean", mean_pooling_forward(h, packing)[0], np.stack([rows.mean(axis=0) for rows in own])
+    yield "max", max_pooling_forward(h, packing)[0], np.stack([rows.max(axis=0) for rows in own])
+
+
+def _dropout(rng: np.random.Generator) -> Pairs:
+    rate, x = 0.25, rng.standard_normal((20, 4))
+    mask = dropout_mask(x.shape, rate, rng, x.dtype)
+    kept = mask != 0
+    yield "kept", dropout_forward(x, mask)[0][kept], x[kept] / (1 - rate)
+    yield "dropped", dropout_forward(x, mask)[0][~kept], np.zeros(np.sum(~kept))
+
+
+def _losses(rng: np.random.Generator) -> Pairs:
+    def nats(scores: Array, label: int) -> float:
+        return float(-np.log(np.exp(scores[label]) / np.exp(scores).sum()))
+
+    def mean(values: Sequence[float], weights: Sequence[float]) -> float:
+        return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
+
+    x, y, weights = rng.standard_normal((5, 3)), np.array([2, 0, 1, 2, 2]), rng.uniform(0.5, 2, 5)
+    rows = [nats(scores, label) for scores, label in zip(x, y, strict=True)]
+    yield "softmax", softmax_loss(x, y)[0], mean(rows, [1] * 5)
+    yield "softmax, weighted", softmax_loss(x, y, weights=weights)[0], mean(rows, weights.tolist())
+
+    z, binary_y = x[:, :1], np.array([1, 0, 1, 1, 0])
+    # One logit is the softmax over (0, logit).
+    rows = [nats(np.array([0, logit]), label) for logit, label in zip(z[:, 0], binary_y, strict=True)]
+    yield "binary", binary_loss(z, binary_y)[0], mean(rows, [1] * 5)
+    yield "binary, weighted", binary_loss(z, binary_y, weights=weights)[0], mean(rows, weights.tolist())
+
+    scores, labels = rng.standard_normal((N, T, 3)), rng.integers(0, 3, (N, T))
+    mask = np.arange(T) < np.array(LENGTHS)[:, None]
+    total = sum(nats(scores[n, t], labels[n, t]) for n in range(N) for t in range(LENGTHS[n]))
+    yield "temporal, per sequence", temporal_softmax_loss(scores, labels, mask)[0], total / N
+    per_token = temporal_softmax_loss(scores, labels, mask, average="tokens")[0]
+    yield "temporal, per token", per_token, total / sum(LENGTHS)
+
+
+CHECKS = (
+    IdentityCheck("packing: unpacked = packed, zero beyond each length", _packing),
+    IdentityCheck("pooling: packed = each sequence alone", _pooling),
+    IdentityCheck("dropout: kept elements divided by 1 - rate", _dropout),
+    IdentityCheck("losses: stable form = written out", _losses),
+)

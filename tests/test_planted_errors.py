@@ -1,0 +1,644 @@
+"""gradcheck can fail: errors that people make are planted in the source, one at a time, and each must be found.
+
+A plant replaces a snippet of a function's source and gives the running function the code compiled from that, so that
+it is in force wherever the function is held: in a Cell, in another module, in a row of the table. Rows are those of
+the whole command, ``rnncli gradcheck``; only the ones that concern the error are run.
+"""
+
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+from tiny_runs import tiny_values, write_config, write_csv
+
+from rnncli import packing
+from rnncli.cli.gradcheck import command
+from rnncli.gradcheck import check_names, run_checks
+from rnncli.layers import activations, affine, dropout, embedding, gru, losses, lstm, pooling, recurrent, rnn, sequence
+from rnncli.models import Model
+
+
+class Edit(NamedTuple):
+    function: Callable[..., Any]
+    old: str
+    new: str
+
+
+class Plant(NamedTuple):
+    what: str
+    edits: tuple[Edit, ...]
+    rows: tuple[str, ...]
+    inputs: tuple[str, ...] = ()  # inputs that must be among those that fail
+
+
+def apply(monkeypatch: pytest.MonkeyPatch, edits: Iterable[Edit]) -> None:
+    """Replace the one occurrence of each snippet in its function's source, for the duration of a test."""
+    sources: dict[Any, str] = {}
+    for function, old, new in edits:
+        source = sources.get(function) or textwrap.dedent(inspect.getsource(function))
+        assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times in {function.__qualname__}"
+        sources[function] = source.replace(old, new)
+    for function, source in sources.items():
+        names = dict(function.__globals__)
+        exec(compile(source, inspect.getfile(function), "exec"), names)
+        edited = names[function.__name__]
+        edited = edited.fget if isinstance(edited, property) else edited
+        monkeypatch.setattr(function, "__code__", edited.__code__)
+
+
+def edit(monkeypatch: pytest.MonkeyPatch, function: Any, old: str, new: str) -> None:
+    apply(monkeypatch, [Edit(function, old, new)])
+
+
+def plant(what: str, function: Any, old: str, new: str, *rows: str, inputs: str = "") -> Plant:
+    function = function.fget if isinstance(function, property) else function
+    return Plant(what, (Edit(function, old, new),), rows, tuple(inputs.split()))
+
+
+RNN, LSTM, GRU, AFTER = "rnn: sequence", "lstm: sequence", "gru: sequence", "gru reset after: sequence"
+BHN = "gru reset after, bhn: sequence"
+RAGGED_LSTM = "lstm: sequence, ragged, initial states"
+PACKED_LSTM = "lstm: packed, distinct tokens, final states"
+MODEL = "model: lstm, 1 layer, dropout, weights"
+BI_MODEL = "model: lstm, 1 layer, bidirectional, dropout, weights"
+DEEP_MODEL = "model: lstm, 2 layers, dropout, weights"
+SAME = ": same by other ways"
+
+PLANTS = [
+    # ---- the simple cell
+    plant("tanh derivative missing", rnn._step_backward, "np.subtract(1, tmp, out=tmp)", "tmp.fill(1)", RNN),
+    plant("Wh not transposed", rnn._prepare_backward, "Wh.T", "Wh", RNN, "rnn: step"),
+    plant("no gradient through time", rnn._step_backward, "np.matmul(da, WhT, out=dprev_h)", "dprev_h.fill(0)", RNN),
+    plant(
+        "h of the wrong step in dWh",
+        rnn._weight_grads,
+        "prev_h.T",
+        "np.roll(prev_h, 1, axis=0).T",
+        RNN,
+        inputs="Wh",
+    ),
+    plant("bias added after the tanh", rnn._step, "np.tanh(a, out=gates[0])", "gates[0][...] = np.tanh(a) + x", RNN),
+    # ---- LSTM
+    plant(
+        "forget gate's gradient from the new c",
+        lstm._step_backward,
+        "np.multiply(dc, c, out=df)",
+        "np.multiply(dc, f * c + i * g, out=df)",
+        RAGGED_LSTM,
+        inputs="Wx Wh b",
+    ),
+    plant(
+        "output gate's slope missing",
+        lstm._step_backward,
+        "np.subtract(gates[:3], slope[:3], out=slope[:3])",
+        "np.subtract(gates[:3], slope[:3], out=slope[:3]); slope[2] = 1",
+        LSTM,
+        "lstm: step",
+    ),
+    plant("dc not multiplied by f", lstm._step_backward, "np.multiply(dc, f, out=dc)", "pass", LSTM, RAGGED_LSTM),
+    plant(
+        "candidate's tanh derivative missing",
+        lstm._step_backward,
+        "np.subtract(1, slope[3], out=slope[3])",
+        "slope[3] = 1",
+        LSTM,
+    ),
+    plant("derivative of tanh(c) missing", lstm._step_backward, "np.subtract(1, tmp, out=tmp)", "tmp.fill(1)", LSTM),
+    plant(
+        "input gate's gradient from itself",
+        lstm._step_backward,
+        "np.multiply(dc, g, out=di)",
+        "np.multiply(dc, i, out=di)",
+        LSTM,
+    ),
+    plant(
+        "output gate's gradient from c, not tanh(c)",
+        lstm._step_backward,
+        "np.multiply(dh, tanh_c, out=do)",
+        "np.multiply(dh, np.arctanh(tanh_c), out=do)",
+        LSTM,
+    ),
+    plant("dc of later steps lost", lstm._step_backward, "np.add(dc, tmp, out=dc)", "dc[...] = tmp", LSTM),
+    plant("c not carried forward", lstm._step, "np.multiply(f, c, out=c)", "np.multiply(f, 0 * c, out=c)", LSTM),
+    plant("sigmoid without its half", lstm._step, "np.add(i_f_o, 0.5, out=i_f_o)", "pass", LSTM),
+    plant(
+        "dc0 is dc of the end",
+        lstm.lstm_backward,
+        "(dx, dh0, dWx, dWh, db, dc0)",
+        "(dx, dh0, dWx, dWh, db, 0 * dc0)",
+        RAGGED_LSTM,
+        inputs="c0",
+    ),
+    plant(
+        "gradient of the next cell state ignored",
+        lstm.lstm_step_backward,
+        "dfinal_c=dnext_c",
+        "dfinal_c=None",
+        "lstm: step",
+    ),
+    Plant(
+        "input and forget gate exchanged, forward and backward alike",
+        (
+            Edit(lstm._step, "i, f, o, g = gates", "f, i, o, g = gates"),
+            Edit(lstm._step_backward, "i, f, o, g = gates", "f, i, o, g = gates"),
+            Edit(lstm._step_backward, "di, df, do, dg = dgates", "df, di, do, dg = dgates"),
+        ),
+        ("lstm: concatenated form = split form",),
+    ),
+    # ---- GRU
+    plant(
+        "dh not passed back through the reset gate",
+        gru._step_backward_before,
+        "np.add(dprev_h, drh, out=dprev_h)",
+        "pass",
+        GRU,
+        "gru: step",
+        inputs="prev_h",
+    ),
+    plant(
+        "z where 1 - z belongs, backward",
+        gru._slopes_and_update,
+        "np.subtract(1, z, out=dn)",
+        "dn[...] = z",
+        GRU,
+        AFTER,
+    ),
+    plant(
+        "z and 1 - z exchanged, forward",
+        gru._step_before,
+        "np.add(n, tmp, out=next_h)",
+        "np.subtract(h, tmp, out=next_h)",
+        GRU,
+    ),
+    Plant(
+        "z and 1 - z exchanged, forward and backward alike",
+        (
+            Edit(gru._step_before, "np.add(n, tmp, out=next_h)", "np.subtract(h, tmp, out=next_h)"),
+            Edit(gru._slopes_and_update, "np.subtract(h, n, out=dz)", "np.subtract(n, h, out=dz)"),
+            Edit(gru._slopes_and_update, "np.subtract(1, z, out=dn)", "dn[...] = z"),
+            Edit(gru._step_backward_before, "np.multiply(dh, z, out=dh)", "np.multiply(dh, 1 - z, out=dh)"),
+        ),
+        ("gru: concatenated form = split form",),
+    ),
+    plant("z * dh missing", gru._step_backward_before, "np.multiply(dh, z, out=dh)", "dh.fill(0)", GRU),
+    plant(
+        "reset gate's gradient from r * h",
+        gru._step_backward_before,
+        "np.multiply(drh, h, out=dr)",
+        "np.multiply(drh, rh, out=dr)",
+        GRU,
+    ),
+    plant("n's tanh derivative missing", gru._slopes_and_update, "np.multiply(dn, slope[2], out=dn)", "pass", GRU),
+    plant(
+        "update gate's slope missing",
+        gru._slopes_and_update,
+        "np.subtract(gates[:2], slope[:2], out=slope[:2])",
+        "np.subtract(gates[:2], slope[:2], out=slope[:2]); slope[1] = 1",
+        GRU,
+    ),
+    plant("dWhn from h, not r * h", gru._weight_grads_before, "rh.T", "prev_h.T", GRU, inputs="Wh"),
+    plant(
+        "after: reset gate's gradient from h",
+        gru._step_backward_after,
+        "np.multiply(dn, q, out=dr)",
+        "np.multiply(dn, h, out=dr)",
+        AFTER,
+    ),
+    plant(
+        "after: r missing on the way back",
+        gru._step_backward_after,
+        "dq = np.multiply(dn, r, out=dn)",
+        "dq = dn",
+        AFTER,
+    ),
+    plant("after: dWhn without r", gru._weight_grads_after, "prev_h.T, dq", "prev_h.T, da[:, 2 * H :]", AFTER),
+    plant("bhn's gradient missing", gru._weight_grads_after, "dq.sum(axis=0)", "0 * dq[0]", BHN, inputs="bhn"),
+    plant(
+        "bhn's gradient is bn's",
+        gru._weight_grads_after,
+        "dq.sum(axis=0)",
+        "da[:, 2 * H :].sum(axis=0)",
+        BHN,
+        inputs="bhn",
+    ),
+    # ---- the loop
+    plant(
+        "Wx not transposed",
+        recurrent.recurrent_backward,
+        "dprojected @ Wx.T",
+        "dprojected @ Wx",
+        "rnn: sequence, square Wx",
+        inputs="x",
+    ),
+    plant(
+        "bias gradient summed over the wrong axis",
+        recurrent.recurrent_backward,
+        "dprojected.sum(axis=0)",
+        "dprojected.sum(axis=1)",
+        RNN,
+        LSTM,
+        GRU,
+        inputs="b",
+    ),
+    plant(
+        "bias gradient a mean",
+        recurrent.recurrent_backward,
+        "dprojected.sum(axis=0)",
+        "dprojected.mean(axis=0)",
+        RNN,
+        inputs="b",
+    ),
+    plant(
+        "h0's gradient dropped",
+        recurrent.recurrent_backward,
+        "Wx.T, dstate,",
+        "Wx.T, 0 * dstate,",
+        RNN,
+        inputs="h0",
+    ),
+    plant(
+        "final h's gradient ignored",
+        recurrent.recurrent_backward,
+        "dfinal_h.astype(dtype)",
+        "np.zeros((N, H), dtype)",
+        PACKED_LSTM,
+    ),
+    plant(
+        "final c's gradient ignored",
+        recurrent.recurrent_backward,
+        "dfinal_c.astype(dtype)",
+        "np.zeros((N, H), dtype)",
+        PACKED_LSTM,
+    ),
+    plant(
+        "gradient of h overwritten, not added to",
+        recurrent.recurrent_backward,
+        "np.add(dh[start:end], dstate_t, out=dh_t)",
+        "dh_t[...] = dh[start:end]",
+        RNN,
+    ),
+    plant(
+        "reverse direction's gradient run forward",
+        recurrent.recurrent_backward,
+        "reverse=not cache.reverse",
+        "reverse=True",
+        "rnn: sequence, ragged, initial states, reverse",
+    ),
+    Plant(
+        "reverse direction run forward, both ways alike",
+        (
+            Edit(recurrent.recurrent_forward, "packing.steps(reverse=reverse)", "packing.steps()"),
+            Edit(recurrent.recurrent_backward, "reverse=not cache.reverse", "reverse=True"),
+        ),
+        ("lstm: reverse = forward on reversed sequences", BI_MODEL + SAME),
+    ),
+    plant(
+        "sigmoid's halves applied twice",
+        recurrent.gate_scale,
+        "= 0.5",
+        "= 0.25",
+        LSTM,
+        GRU,
+        "lstm: concatenated form = split form",
+    ),
+    plant(
+        "initial states not read",
+        recurrent.recurrent_forward,
+        "h0.astype(dtype)",
+        "np.zeros_like(h0)",
+        "rnn: sequence, ragged, initial states",
+        "rnn: concatenated form = split form",
+    ),
+    plant(
+        "distinct tokens of the wrong rows",
+        recurrent.recurrent_forward,
+        "groups.index[start:end]",
+        "groups.index[:n]",
+        PACKED_LSTM,
+        "lstm: distinct tokens = looked-up rows",
+    ),
+    plant(
+        "scoring does not move the state",
+        recurrent.recurrent_forward,
+        "state_t[...] = h_t",
+        "if keep: state_t[...] = h_t",
+        "gru: scoring = training forward",
+    ),
+    plant("states left in packed order", sequence._unsort, "out[order] = a", "out[...] = a", RAGGED_LSTM, inputs="h0"),
+    # ---- packing
+    plant(
+        "last steps dropped",
+        packing.make_packing,
+        "np.arange(ordered[0])",
+        "np.arange(1, ordered[0] + 1)",
+        "rnn: concatenated form = split form",
+        "packing: unpacked = packed, zero beyond each length",
+    ),
+    plant(
+        "one step too many",
+        packing.make_packing,
+        'side="right"',
+        'side="left"',
+        "rnn: each sequence alone = ragged batch",
+    ),
+    plant(
+        "unpacked in packed order",
+        packing.unpack,
+        "x[packing.order[packing.sequences], packing.times] = rows",
+        "x[packing.sequences, packing.times] = rows",
+        RAGGED_LSTM,
+        "packing: unpacked = packed, zero beyond each length",
+    ),
+    plant(
+        "shared row counted twice",
+        packing.sum_by_group,
+        "range(1, LARGE_GROUP)",
+        "range(LARGE_GROUP)",
+        "embedding, frequent and absent tokens",
+        PACKED_LSTM,
+        MODEL,
+    ),
+    plant(
+        "shared rows not added up",
+        packing.sum_by_group,
+        "out[large:end] += ",
+        "out[large:end] = ",
+        "embedding, frequent and absent tokens",
+        MODEL,
+    ),
+    plant(
+        "large groups cut at LARGE_GROUP",
+        packing.sum_by_group,
+        "for k in range(1, LARGE_GROUP)",
+        "large = 0\n    for k in range(1, LARGE_GROUP)",
+        "embedding, frequent and absent tokens",
+    ),
+    plant(
+        "groups of exactly LARGE_GROUP cut by one",
+        packing.sum_by_group,
+        "range(1, LARGE_GROUP)",
+        "range(1, LARGE_GROUP - 1)",
+        "embedding, frequent and absent tokens",
+    ),
+    # ---- embedding, affine, dropout
+    plant(
+        "a token's last row alone counted",
+        embedding.word_embedding_backward,
+        "dW[groups.values] = sum_by_group(dout.reshape(-1, shape[1]), groups)",
+        "dW[x.reshape(-1)] = dout.reshape(-1, shape[1])",
+        "embedding, frequent and absent tokens",
+    ),
+    plant("affine bias averaged", affine.affine_backward, "dout.sum", "dout.mean", "affine", "temporal affine"),
+    plant("affine weights averaged", affine.affine_backward, "x.T @ dout", "x.T @ dout / len(x)", "affine"),
+    plant("dropout backward without the mask", dropout.dropout_backward, "dout * cache", "dout + 0", MODEL),
+    plant(
+        "dropout backward scaled twice",
+        dropout.dropout_backward,
+        "dout * cache",
+        "dout * cache * cache.max()",
+        "dropout, mask fixed",
+        DEEP_MODEL,
+    ),
+    plant(
+        "dropout mask not scaled",
+        dropout.dropout_mask,
+        "np.multiply(keep, 1 / (1 - rate)",
+        "np.multiply(keep, 1.0",
+        "dropout: kept elements divided by 1 - rate",
+    ),
+    # ---- pooling
+    plant(
+        "mean pooling's gradient divided by T",
+        pooling.mean_pooling_backward,
+        "packing.lengths[:, None].astype(dout.dtype)",
+        "len(packing.sizes)",
+        "pooling, ragged: mean",
+        MODEL,
+    ),
+    Plant(
+        "mean pooling divided by T, both ways alike",
+        (
+            Edit(pooling.mean_pooling_forward, "packing.lengths[:, None].astype(h.dtype)", "len(packing.sizes)"),
+            Edit(pooling.mean_pooling_backward, "packing.lengths[:, None].astype(dout.dtype)", "len(packing.sizes)"),
+        ),
+        ("pooling: packed = each sequence alone", MODEL + SAME),
+    ),
+    plant(
+        "max pooling's gradient to every unit of a row",
+        pooling.max_pooling_backward,
+        "dh[row, np.arange(shape[1])] = dout",
+        "dh[row.ravel()] = np.repeat(dout, shape[1], axis=0)",
+        "pooling, ragged: max",
+    ),
+    plant(
+        "max pooling takes the least",
+        pooling.max_pooling_forward,
+        "h[start:end] > out[:n]",
+        "h[start:end] < out[:n]",
+        "pooling: packed = each sequence alone",
+    ),
+    plant(
+        "last pooling takes the longest text's last step",
+        packing.Packing.last_rows,
+        "self.lengths - 1",
+        "len(self.sizes) - 1 + 0 * self.lengths",
+        "pooling: packed = each sequence alone",
+        "model: lstm, last pooling, softmax loss",
+    ),
+    plant(
+        "last pooling of a reverse layer takes the last step",
+        pooling.last_pooling_forward,
+        "np.arange(len(packing.order)) if reverse else packing.last_rows",
+        "packing.last_rows",
+        "pooling: packed = each sequence alone",
+        "model: lstm, bidirectional, last pooling, softmax loss" + SAME,
+    ),
+    # ---- losses
+    plant("softmax gradient without the one-hot", losses.softmax_loss, "dx[picked] -= 1", "pass", "softmax loss"),
+    plant(
+        "weights ignored in the gradient",
+        losses.softmax_loss,
+        "dx * share[:, None]",
+        "dx / len(y)",
+        "softmax loss, class and row weights",
+        MODEL,
+    ),
+    plant(
+        "weighted sum divided by N",
+        losses._shares,
+        "w / w.sum()",
+        "w / N",
+        "losses: stable form = written out",
+        MODEL + SAME,
+    ),
+    plant(
+        "binary loss's sign",
+        losses.binary_loss,
+        "sigmoid(z) - y_float",
+        "y_float - sigmoid(z)",
+        "binary loss",
+        "model: lstm, mean pooling, binary loss",
+    ),
+    plant(
+        "temporal gradient not divided",
+        losses.temporal_softmax_loss,
+        "dmean * np.asarray(scale, x.dtype)",
+        "dmean * len(rows)",
+        "temporal loss, per sequence, masked",
+        "temporal loss, per token, masked",
+    ),
+    plant(
+        "loss averaged over padding",
+        losses.temporal_softmax_loss,
+        "max(int(flat_mask.sum()), 1)",
+        "N * T",
+        "losses: stable form = written out",
+    ),
+    plant(
+        "softmax over the batch",
+        activations.log_softmax,
+        ".sum(axis=-1, keepdims=True)",
+        ".sum(axis=0, keepdims=True)",
+        "softmax loss",
+        "losses: stable form = written out",
+    ),
+    # ---- the model
+    plant(
+        "one direction's input gradient dropped",
+        Model.backward,
+        "sum(dinputs[1:], start=dinputs[0])",
+        "dinputs[0]",
+        BI_MODEL,
+        inputs="embedding.W",
+    ),
+    plant(
+        "sparse rows in another order than their gradients",
+        Model.backward,
+        "SparseRows(groups.values, dx)",
+        "SparseRows(np.sort(groups.values), dx)",
+        MODEL,
+        inputs="embedding.W",
+    ),
+    plant(
+        "a sparse row named twice",
+        Model.backward,
+        "SparseRows(groups.values, dx)",
+        "SparseRows(np.repeat(groups.values, 2), np.repeat(dx / 2, 2, axis=0))",
+        MODEL,
+    ),
+    plant(
+        "embedding dropout not undone",
+        Model.backward,
+        "drops[layer])",
+        "drops[layer] if layer else None)",
+        MODEL,
+        inputs="embedding.W",
+    ),
+    plant(
+        "pooled dropout not undone",
+        Model.backward,
+        "_undrop(dpooled, pooled_drop)",
+        "dpooled",
+        MODEL,
+    ),
+    plant(
+        "directions exchanged in the gradient",
+        Model.backward,
+        "dx[:, d * H : (d + 1) * H]",
+        "dx[:, dx.shape[1] - (d + 1) * H : dx.shape[1] - d * H]",
+        BI_MODEL,
+    ),
+    plant(
+        "both directions pooled at the last token",
+        Model._pool,
+        "reverse=d == 1",
+        "reverse=False",
+        "model: lstm, bidirectional, last pooling, binary loss" + SAME,
+    ),
+    plant("class weights not used", Model.loss, "class_weights[y]", "None", MODEL + SAME),
+    # ---- purity
+    plant(
+        "backward writes into dout",
+        dropout.dropout_backward,
+        "return dout * cache",
+        "dout *= cache; return dout",
+        "dropout, mask fixed",
+    ),
+    plant(
+        "backward writes into its cache",
+        rnn._step_backward,
+        "np.multiply(gates[0], gates[0], out=tmp)",
+        "tmp = gates[0]; np.multiply(tmp, tmp, out=tmp)",
+        RNN,
+    ),
+    plant(
+        "forward writes into its input",
+        pooling.max_pooling_forward,
+        "out = h[:N].copy()",
+        "out = h[:N]",
+        "pooling, ragged: max",
+    ),
+    plant("gradient is not a number", losses.binary_loss, "sigmoid(z) -", "np.nan * sigmoid(z) -", "binary loss"),
+]
+
+
+def failed(rows: tuple[str, ...]) -> list[Any]:
+    return [result for result in run_checks(rows) if not result.passed]
+
+
+@pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.what.replace(" ", "-"))
+def test_a_planted_error_is_found(planted, monkeypatch):
+    assert set(planted.rows) <= set(check_names()), "rows of the whole command"
+    apply(monkeypatch, planted.edits)
+    found = failed(planted.rows)
+    # Every row named finds it by itself, so none of them is there in vain.
+    assert {result.name for result in found} == set(planted.rows)
+    assert set(planted.inputs) <= {result.input for result in found}
+
+
+def test_there_are_many_and_no_two_are_the_same():
+    assert len(PLANTS) >= 60
+    assert len({p.edits for p in PLANTS}) == len(PLANTS)
+    assert len({p.what for p in PLANTS}) == len(PLANTS)
+
+
+def test_the_rows_named_pass_when_nothing_is_planted():
+    assert failed(tuple({row for planted in PLANTS for row in planted.rows})) == []
+
+
+def test_a_change_that_is_none_is_not_found(monkeypatch):
+    edit(monkeypatch, lstm._step_backward, "np.multiply(dc, f, out=dc)", "dc[...] = f * dc")
+    edit(monkeypatch, recurrent.recurrent_backward, "dprojected.sum(axis=0)", "np.ones(len(da)) @ da")
+    assert failed((LSTM, RAGGED_LSTM)) == []
+
+
+def test_the_command_fails_and_names_tensor_coordinate_and_both_values(monkeypatch):
+    edit(monkeypatch, rnn._weight_grads, "prev_h.T @ da", "1.001 * (prev_h.T @ da)")
+    done = CliRunner().invoke(command, [])
+    assert done.exit_code == 1
+    lines = done.output.splitlines()
+    first = next(line for line in lines if line.startswith("FAILED"))
+    assert first.startswith("FAILED rnn: step: Wh[")
+    analytic, numeric = (float(first.split(word)[1].split(",")[0]) for word in ("analytic ", "numeric "))
+    assert analytic / numeric == pytest.approx(1.001, rel=1e-6)
+    assert "FAILED" in lines[-1]
+    assert sum(line.endswith("FAILED") for line in lines) > 10  # rows with an rnn, models included
+    assert any(line.startswith("lstm: step ") and line.endswith("ok") for line in lines)
+
+
+def test_the_command_on_a_config_fails_likewise(monkeypatch, workdir):
+    config = write_config(workdir / "c.yaml", tiny_values(write_csv(workdir / "t.csv")))
+    edit(monkeypatch, gru._step_backward_before, "np.multiply(drh, h, out=dr)", "np.multiply(drh, rh, out=dr)")
+    done = CliRunner().invoke(command, [str(config), "--json"])
+    assert done.exit_code == 1
+    report = json.loads(done.output)
+    assert report["passed"] is False
+    bad = [result for result in report["results"] if not result["passed"]]
+    assert {result["input"] for result in bad} >= {"rnn0.fwd.Wx", "rnn0.fwd.Wh", "rnn0.fwd.b"}
+    for result in bad:
+        assert result["worst"]["analytic"] != pytest.approx(result["worst"]["numeric"], rel=1e-6)
+        assert result["worst"]["coordinate"]
