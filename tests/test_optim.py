@@ -13,7 +13,7 @@ def rng(seed=0):
 
 
 def adam_of_the_paper(theta, gradients, alpha, beta1, beta2, eps, decay=0.0):
-    """Algorithm 1 of Kingma and Ba 2015, number by number; with ``decay``, algorithm 2 of Loshchilov and Hutter 2019."""
+    """Algorithm 1 of Kingma and Ba 2015, number by number; with decay, algorithm 2 of Loshchilov and Hutter 2019."""
     out = []
     for start, of_one in zip(theta, np.transpose(gradients), strict=True):
         value, m, v = float(start), 0.0, 0.0
