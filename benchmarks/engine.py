@@ -1,7 +1,8 @@
 """The recurrent loop alone: microseconds a step and tokens a second, forward, backward and scoring.
 
     python benchmarks/engine.py [--batch 64] [--length 235] [--hidden 128] [--rounds 12]
-    OPENBLAS_CORETYPE=Haswell python benchmarks/engine.py      # what other OpenBLAS kernels would do
+    OPENBLAS_CORETYPE=Haswell python benchmarks/engine.py      # with other OpenBLAS kernels
+    OPENBLAS_NUM_THREADS=2 python benchmarks/engine.py         # on two threads
 
 Token ids follow a Zipf law, as in text, so that distinct tokens are projected once; embeddings and weights are
 random, which changes no timing. Medians over the rounds.
@@ -12,9 +13,10 @@ import os
 import statistics
 import time
 
-from rnncli.blas import choose_kernels
+from rnncli.blas import choose_kernels, default_to_one_thread
 
 choose_kernels()
+default_to_one_thread()
 
 import numpy as np  # noqa: E402
 
@@ -36,9 +38,7 @@ def main() -> None:
     R, T = packing.rows, len(packing.sizes)
     print(f"N = {N}, H = D = {H}, {R:,} tokens in {T} steps, {len(groups.values):,} distinct")
     print(f"OpenBLAS kernels: {os.environ.get('OPENBLAS_CORETYPE', 'as OpenBLAS detects')}")
-    print(
-        f"{'cell':6} {'forward us/step':>16} {'backward us/step':>17} {'training tokens/s':>18} {'scoring tokens/s':>17}"
-    )
+    print(f"{'cell':6} {'forward us/step':>16} {'backward us/step':>17} {'train tokens/s':>15} {'score tokens/s':>15}")
     for name, cell in CELLS.items():
         x, Wx, Wh, b, h0, dh = (
             rng.normal(0, 0.05, shape).astype(np.float32)
@@ -65,7 +65,7 @@ def main() -> None:
         forward, backward, scoring = (statistics.median(values) for values in times)
         print(
             f"{name:6} {forward / T * 1e6:>16.1f} {backward / T * 1e6:>17.1f} "
-            f"{R / (forward + backward):>18,.0f} {R / scoring:>17,.0f}"
+            f"{R / (forward + backward):>15,.0f} {R / scoring:>15,.0f}"
         )
 
 

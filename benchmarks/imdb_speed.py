@@ -6,9 +6,11 @@
 Every measurement is a process of its own. The trainers take turns, so that a machine whose speed drifts slows all of
 them alike; the ratio is taken within each round. Tokens are real ones, padding not counted.
 
+rnncli          as the command line runs it, on one BLAS thread
+rnncli-threads  the same on a BLAS thread for every core
 torch-tuned     batches of close lengths (the very batches of rnncli), padded to the longest of the batch, sparse
-                embedding gradients with SparseAdam, fused Adam for the rest
-torch-tutorial  shuffled batches padded to the longest, one Adam for all
+                embedding gradients with SparseAdam, fused Adam for the rest; PyTorch's default threads, one a core
+torch-tutorial  shuffled batches padded to the longest, one Adam for all; likewise
 """
 
 import argparse
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 WARM_UP = 10  # steps not counted
-TRAINERS = ("rnncli", "torch-tuned", "torch-tutorial")
+TRAINERS = ("rnncli", "rnncli-threads", "torch-tuned", "torch-tutorial")
 
 
 def main() -> None:
@@ -58,9 +60,11 @@ def main() -> None:
 
 
 def measure(trainer: str, config_path: str, steps: int) -> dict[str, float]:
-    from rnncli.blas import choose_kernels
+    from rnncli.blas import choose_kernels, default_to_one_thread
 
     choose_kernels()
+    if trainer == "rnncli":
+        default_to_one_thread()
     import numpy as np
 
     from rnncli.assembly import build_trainer
@@ -74,7 +78,7 @@ def measure(trainer: str, config_path: str, steps: int) -> dict[str, float]:
     data = load_dataset(config.data, config.seed, CACHE)
     order = generator(config.seed, "order", 0)
     step: Callable[[np.ndarray], object]
-    if trainer == "rnncli":
+    if trainer.startswith("rnncli"):
         rnncli_trainer = build_trainer(config, data)
         batches = epoch_batches(data.train.lengths, config.train.batch_size, order)
         events = rnncli_trainer.run()

@@ -1,8 +1,9 @@
-"""The choice of OpenBLAS kernels, made before NumPy is imported."""
+"""How BLAS is to run, said in environment variables before NumPy is imported."""
 
 import os
 from pathlib import Path
 
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 _AVX512 = {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"}
 
 
@@ -27,3 +28,14 @@ def choose_kernels(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
         return
     if "AuthenticAMD" in first_processor and set(first_processor.split()) >= _AVX512:
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+
+
+def default_to_one_thread() -> None:
+    """Let BLAS run on one thread, unless the user has said how many in any of ``THREAD_VARIABLES``.
+
+    The products of a step take tens of microseconds. Shared among threads they gain a fifth on an idle machine, and
+    lose a hundredfold on a busy one, where each of them waits for a thread that has no core (docs/performance.md).
+    """
+    if not any(os.environ.get(name) for name in THREAD_VARIABLES):
+        for name in THREAD_VARIABLES:
+            os.environ[name] = "1"

@@ -1,9 +1,15 @@
 """Fixtures of the tests that train and evaluate."""
 
-from pathlib import Path
+from rnncli.blas import choose_kernels, default_to_one_thread
 
-import pytest
-from tiny_runs import Cli
+# As the command line does, and before anything imports NumPy.
+choose_kernels()
+default_to_one_thread()
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from tiny_runs import Cli  # noqa: E402
 
 
 @pytest.fixture

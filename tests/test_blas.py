@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from rnncli.blas import choose_kernels
+from rnncli.blas import THREAD_VARIABLES, choose_kernels, default_to_one_thread
 
 AVX512 = "avx512f avx512dq avx512cd avx512bw avx512vl"
 
@@ -75,3 +75,18 @@ def test_the_choice_is_made_before_numpy_is_there():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0] == "False"
+
+
+def test_one_thread_unless_the_user_says_otherwise(monkeypatch):
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    default_to_one_thread()
+    assert {os.environ[name] for name in THREAD_VARIABLES} == {"1"}
+    for name in THREAD_VARIABLES:
+        for other in THREAD_VARIABLES:
+            monkeypatch.delenv(other)
+        monkeypatch.setenv(name, "2")
+        default_to_one_thread()
+        assert {other: os.environ[other] for other in THREAD_VARIABLES if other in os.environ} == {name: "2"}
+        for other in THREAD_VARIABLES:
+            monkeypatch.setenv(other, "1")
