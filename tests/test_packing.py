@@ -23,6 +23,7 @@ def test_the_example_of_the_module():
     assert list(packing.steps(reverse=True)) == [(7, 8), (5, 7), (3, 5), (0, 3)]
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_the_layout_is_the_one_a_plain_loop_writes(lengths):
     packing = make_packing(lengths)
@@ -40,6 +41,7 @@ def test_the_layout_is_the_one_a_plain_loop_writes(lengths):
         assert getattr(packing, attribute).dtype == np.int64
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_the_steps_are_slices_that_cover_every_row_once(lengths):
     packing = make_packing(lengths)
@@ -48,6 +50,7 @@ def test_the_steps_are_slices_that_cover_every_row_once(lengths):
     assert list(packing.steps(reverse=True)) == steps[::-1]
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths, st.integers(0, 3), st.sampled_from([np.float32, np.float64, np.int32]))
 def test_pack_and_unpack_undo_each_other(lengths, spare, dtype):
     packing = make_packing(lengths)
@@ -65,6 +68,7 @@ def test_pack_and_unpack_undo_each_other(lengths, spare, dtype):
     np.testing.assert_array_equal(unpack(pack(full, packing), packing, T), np.where(real, full, 0))
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_pack_flat_takes_the_same_rows_out_of_a_corpus(lengths):
     rng = np.random.default_rng(0)
@@ -118,6 +122,7 @@ some_ids = hnp.arrays(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_ids)
 def test_groups_hold_every_row_once_the_largest_first(ids):
     groups = group_rows(ids)
@@ -140,7 +145,7 @@ def summed_by_numpy(x, groups):
     return expected
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(some_ids)
 def test_sums_are_those_of_numpy(ids):
     groups = group_rows(ids)

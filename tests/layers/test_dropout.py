@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from variants import both_types
 
@@ -26,6 +26,7 @@ def test_rate_zero_drops_nothing(dtype):
     np.testing.assert_array_equal(dropout_mask((50, 20), 0.0, np.random.default_rng(0), np.dtype(dtype)), 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.floats(0, 0.99))
 def test_the_seed_decides_and_the_generator_moves_on(seed, rate):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_cells import complex_step_gradients
 from sklearn.metrics import log_loss
@@ -95,6 +95,7 @@ def test_binary_weights_are_those_of_torch(dtype):
     np.testing.assert_allclose(dx, leaf.grad.numpy(), atol=2 * eps)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 4), min_size=N, max_size=N).filter(any), st.floats(0.01, 100))
 def test_a_whole_weight_is_so_many_copies_and_only_ratios_count(copies, factor):
     x, y = draw(N, C), classes(N)
@@ -130,9 +131,9 @@ def test_the_losses_are_exact_at_any_logit(dtype):
 
 
 def test_a_binary_loss_far_on_the_right_side_is_not_rounded_to_nothing():
-    loss, dx = binary_loss(np.array([[40.0]]), np.array([1]))
-    assert loss == pytest.approx(math.exp(-40), rel=1e-12)
-    assert dx[0, 0] == pytest.approx(-math.exp(-40), rel=1e-3, abs=1e-16)
+    for logit, y in ((40.0, 1), (-40.0, 0)):
+        loss, _ = binary_loss(np.array([[logit]]), np.array([y]))
+        assert loss == pytest.approx(math.exp(-40), rel=1e-12, abs=0)
 
 
 def test_scores_that_say_nothing_cost_the_logarithm_of_the_classes():

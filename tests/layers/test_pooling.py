@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_cells import complex_step_gradients
 
@@ -31,6 +31,7 @@ def dense_gradient(dh, packing, lengths):
     return [dense[n, : lengths[n]] for n in packing.order]
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_last_takes_the_last_real_step(lengths):
     packing, h, sequences = draw(lengths)
@@ -42,6 +43,7 @@ def test_last_takes_the_last_real_step(lengths):
         np.testing.assert_array_equal(dstates[:-1], 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_last_of_a_reverse_layer_takes_the_first_step(lengths):
     packing, h, sequences = draw(lengths)
@@ -53,6 +55,7 @@ def test_last_of_a_reverse_layer_takes_the_first_step(lengths):
         np.testing.assert_array_equal(dstates[1:], 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_mean_averages_real_steps_alone(lengths):
     packing, h, sequences = draw(lengths)
@@ -77,6 +80,7 @@ def test_mean_has_the_gradient_of_its_formula():
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_max_takes_the_largest_and_sends_the_gradient_there(lengths):
     packing, h, sequences = draw(lengths)
