@@ -211,7 +211,7 @@ def group_rows(ids: IntArray) -> Grouping:
     rank = np.empty_like(by_count)
     rank[by_count] = np.arange(len(by_count))
     index, counts = rank[inverse], counts[by_count]
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    starts = np.cumsum(counts) - counts
     return Grouping(values[by_count], index, np.argsort(index, kind="stable"), starts, counts)
 
 

@@ -58,10 +58,13 @@ def sequence_forward(
     cache : SequenceCache
         For :func:`sequence_backward`.
     """
-    x, h0 = np.asarray(x), np.asarray(h0)
-    dtype = np.result_type(x, h0, *weights, np.float32)
-    Wx, Wh, b, *more = (np.asarray(w, dtype) for w in weights)
+    x, h0, *arrays = (np.asarray(array) for array in (x, h0, *weights))
+    dtype = np.result_type(x, h0, *arrays, np.float32)
+    Wx, Wh, b, *more = (array.astype(dtype, copy=False) for array in arrays)
     N, T, _ = x.shape
+    for name, given in (("h0", h0), ("c0", c0), ("lengths", lengths)):
+        if given is not None and len(np.asarray(given)) != N:
+            raise ValueError(f"{name} is for {len(np.asarray(given))} sequences and x has {N}")
     packing = make_packing(np.full(N, T) if lengths is None else np.asarray(lengths))
     if packing.lengths[0] > T:
         raise ValueError(f"a length of {packing.lengths[0]} exceeds the {T} steps of x")

@@ -194,7 +194,6 @@ def test_impossible_lengths_are_refused():
             layers.rnn_forward(*inputs, lengths=lengths)
 
 
-@pytest.mark.xfail(strict=True, reason="sequence_forward does not yet compare N of its arguments")
 @pytest.mark.parametrize("wrong", [{"lengths": [3, 1]}, {"h0": np.zeros((4, 4))}], ids=["lengths", "h0"])
 def test_another_number_of_sequences_is_refused_rather_than_cut_off(wrong):
     x, h0, *weights = variants.draw(variants.RNN, N=3, T=3, D=3, H=4)
@@ -202,7 +201,6 @@ def test_another_number_of_sequences_is_refused_rather_than_cut_off(wrong):
         layers.rnn_forward(x, wrong.get("h0", h0), *weights, lengths=wrong.get("lengths"))
 
 
-@pytest.mark.xfail(strict=True, reason="np.result_type in sequence_forward takes no lists")
 @every_variant
 def test_lists_are_taken_for_arrays(variant):
     inputs = variants.draw(variant, N=2, T=3, D=3, H=4)
