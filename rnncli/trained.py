@@ -103,6 +103,8 @@ def load_trained(path: Path) -> Trained:
         config = parse_config(metadata["config"], f"{path} (config)")
         labels, progress = tuple(metadata["labels"]), metadata["progress"]
         int(progress["step"])
+        if len(set(labels)) < max(2, len(labels)) or not all(isinstance(label, str) for label in labels):
+            raise ValueError("labels")
         vocabulary = Vocabulary(checkpoint.vocabulary)
     except ConfigError as error:
         reason = "; ".join(str(error).splitlines())

@@ -66,6 +66,19 @@ def test_the_users_choice_is_kept(tmp_path, monkeypatch):
         assert os.environ["OPENBLAS_CORETYPE"] == mine
 
 
+def test_one_thread_unless_the_user_says_how_many(monkeypatch):
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "")
+    default_to_one_thread()
+    assert [os.environ[name] for name in THREAD_VARIABLES] == ["1"] * len(THREAD_VARIABLES)
+    for mine in THREAD_VARIABLES:
+        for name in THREAD_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(mine, "2")
+        default_to_one_thread()
+        assert {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ} == {mine: "2"}
+
+
 def test_the_choice_is_made_before_numpy_is_there():
     code = (
         "import sys, rnncli.cli\n"

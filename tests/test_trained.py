@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from tiny_runs import SAMPLE, tiny_config, write_csv
+
+from rnncli.assembly import build_trainer
+from rnncli.checkpoint import load_checkpoint, save_checkpoint
+from rnncli.data.dataset import load_dataset
+from rnncli.errors import CheckpointError
+from rnncli.scoring import score
+from rnncli.trained import load_trained, save_trained
+
+MODELS = [
+    {"rnn": {"cell": "rnn", "hidden": 4}},
+    {"rnn": {"cell": "lstm", "hidden": 4, "layers": 2, "bidirectional": True}, "pooling": "max"},
+    {"rnn": {"cell": "gru", "hidden": 4, "reset": "after"}, "pooling": "last", "loss": "binary"},
+]
+
+
+def saved_run(folder, **changes):
+    """Train one epoch and save it."""
+    config = tiny_config(write_csv(folder / "tiny.csv"), train={"epochs": 1}, **changes)
+    data = load_dataset(config.data, config.seed, None)
+    trainer = build_trainer(config, data)
+    list(trainer.run())
+    path = folder / "best.safetensors"
+    save_trained(path, trainer, config, data.vocabulary, data.labels, {"accuracy": 0.5})
+    return path, trainer, config, data
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_all_comes_back(tmp_path, model):
+    path, trainer, config, data = saved_run(tmp_path, model=model)
+    loaded = load_trained(path)
+    assert loaded.config == config
+    assert loaded.labels == data.labels
+    assert loaded.vocabulary.tokens == data.vocabulary.tokens
+    assert loaded.progress["step"] == trainer.step
+    assert loaded.progress["updates"] == trainer.optimizer.step_count == trainer.step
+    assert loaded.progress["metrics"] == {"accuracy": 0.5}
+    assert {name: array.tobytes() for name, array in loaded.model.params.items()} == {
+        name: array.tobytes() for name, array in trainer.model.params.items()
+    }
+    np.testing.assert_array_equal(score(loaded.model, data.valid), score(trainer.model, data.valid))
+
+
+def test_the_moments_are_kept_too(tmp_path):
+    path, trainer, *_ = saved_run(tmp_path)
+    tensors = load_checkpoint(path).tensors
+    assert set(trainer.optimizer.state) | set(trainer.model.params) == set(tensors)
+    for name, array in trainer.optimizer.state.items():
+        assert tensors[name].tobytes() == array.tobytes()
+
+
+def test_equal_runs_give_equal_bytes(tmp_path):
+    paths = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        paths.append(saved_run(tmp_path / name, data={"train": {"format": "csv", "path": str(SAMPLE)}})[0])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_path_with_a_config_of_another_version(tmp_path):
+    path, *_ = saved_run(tmp_path)
+    rewritten(path, lambda metadata, _: metadata["config"]["model"].update(attention=True, depth=3))
+    text = refused(path)
+    assert "model.attention" in text
+    assert "model.depth" in text
+    assert "version" in text
+
+
+def rewritten(path, change):
+    """Change what a checkpoint holds and sign it again, as a damaged file could not."""
+    checkpoint = load_checkpoint(path)
+    change(checkpoint.metadata, checkpoint.tensors)
+    save_checkpoint(path, checkpoint.tensors, checkpoint.metadata, checkpoint.vocabulary)
+
+
+def refused(path):
+    with pytest.raises(CheckpointError) as caught:
+        load_trained(path)
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda metadata, _: metadata.pop("config"), "config"),
+        (lambda metadata, _: metadata.update(config=[1]), "config"),
+        (lambda metadata, _: metadata.pop("labels"), "labels"),
+        (lambda metadata, _: metadata.update(labels=3), ""),
+        (lambda metadata, _: metadata.update(labels=["neg"]), "labels"),
+        (lambda metadata, _: metadata.update(labels=[1, 2]), "labels"),
+        (lambda metadata, _: metadata.update(labels=["neg", "neg"]), "labels"),
+        (lambda metadata, _: metadata.update(labels=[["neg"], ["pos"]]), ""),
+        (lambda metadata, _: metadata.pop("progress"), "progress"),
+        (lambda metadata, _: metadata.update(progress=None), ""),
+        (lambda metadata, _: metadata["progress"].pop("step"), "step"),
+        (lambda metadata, _: metadata["config"]["model"]["rnn"].update(hidden=5), "rnn0.fwd.Wx"),
+        (lambda metadata, _: metadata["config"]["model"]["rnn"].update(layers=2), "rnn1.fwd.Wx"),
+        (lambda _, tensors: tensors.pop("output.b"), "output.b is missing"),
+        (lambda _, tensors: tensors.update({"output.b": np.zeros(9, np.float32)}), "output.b"),
+        (lambda _, tensors: tensors.update({"output.b": np.zeros(2, np.int32)}), "output.b"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_itself_is_refused(tmp_path, change, named):
+    path, *_ = saved_run(tmp_path)
+    load_trained(path)
+    rewritten(path, change)
+    assert named in refused(path)
+
+
+def test_a_vocabulary_that_is_none_is_refused(tmp_path):
+    path, *_ = saved_run(tmp_path)
+    checkpoint = load_checkpoint(path)
+    for vocabulary in ((), ("a", "b"), ("<unk>", "a", "a"), ("<unk>", "a")):
+        save_checkpoint(path, checkpoint.tensors, checkpoint.metadata, vocabulary)
+        refused(path)
+
+
+def test_damage_is_refused(tmp_path):
+    path, *_ = saved_run(tmp_path)
+    whole = path.read_bytes()
+    for place in (0, 8, 100, len(whole) // 2, len(whole) - 1):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        refused(path)
+    for length in (0, 7, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        refused(path)
+    path.unlink()
+    assert "no such file" in refused(path)
