@@ -90,6 +90,12 @@ def test_epochs_and_steps_are_counted(data):
     assert [(event.step, event.epoch) for event in validations(events)] == [(per_epoch * i, i) for i in (1, 2, 3)]
 
 
+def test_every_epoch_deals_its_batches_anew(data):
+    _, events = trained(tiny_config(data, train={"epochs": 3, "batch_size": 5}))
+    dealt = {epoch: [event.tokens for event in steps(events) if event.epoch == epoch] for epoch in (1, 2, 3)}
+    assert dealt[1] != dealt[2] != dealt[3] != dealt[1]
+
+
 def test_the_last_step_is_always_validated(data):
     trainer, events = trained(tiny_config(data, train={"validate_every": 5}))
     assert trainer.total_steps % 5
