@@ -72,7 +72,8 @@ def measure(trainer: str, config_path: str, steps: int) -> dict[str, float]:
     from rnncli.data.batches import epoch_batches
     from rnncli.data.dataset import load_dataset
     from rnncli.randomness import generator
-    from rnncli.run import CACHE, peak_memory_mb
+    from rnncli.recording import peak_memory_mb
+    from rnncli.run_dir import CACHE
 
     config = load_config(config_path)
     data = load_dataset(config.data, config.seed, CACHE)

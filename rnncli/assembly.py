@@ -1,5 +1,7 @@
 """From a config and its data to a trainer: the one place that knows both."""
 
+import sys
+
 import numpy as np
 
 from rnncli import schedules
@@ -42,19 +44,22 @@ def build_trainer(config: Config, data: Dataset) -> Trainer:
     optim, train = config.optim, config.train
     model = build_model(config.model, len(data.vocabulary), len(data.labels), generator(config.seed, "weights"))
     steps_per_epoch = -(-len(data.train) // train.batch_size)
+    total_steps = min(steps_per_epoch * train.epochs, train.max_steps or sys.maxsize)
     plateau = None
     if optim.schedule.name == "plateau":
         plateau = schedules.Plateau(optim.schedule.patience, optim.schedule.factor)
     settings = Settings(
         seed=config.seed,
         epochs=train.epochs,
+        max_steps=train.max_steps,
         batch_size=train.batch_size,
         lr=optim.lr,
         clip_norm=optim.clip_norm,
-        schedule=_schedule(optim, steps_per_epoch, steps_per_epoch * train.epochs),
+        schedule=_schedule(optim, steps_per_epoch, total_steps),
         validate_every=train.validate_every,
         best_metric=train.best_metric,
         patience=train.patience,
+        on_nonfinite=train.on_nonfinite,
     )
     weights = class_weights(train.class_weights, data.train, data.labels)
     return Trainer(model, Optimizer(_rule(optim)), data.train, data.valid, data.labels, settings, weights, plateau)

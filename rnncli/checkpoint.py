@@ -69,7 +69,7 @@ def save_checkpoint(
 ) -> str:
     """Write a checkpoint so that the file under this name is always a whole one.
 
-    It is written beside its place under another name, flushed to the disk and then renamed.
+    It is written beside its place under another name, flushed to the disk, read back and then renamed.
 
     Parameters
     ----------
@@ -266,6 +266,8 @@ def _write_whole(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if beside.read_bytes() != data:
+                raise OSError("what was written reads back differently")
             os.replace(beside, path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Stopping between two steps: the first Ctrl-C is noted and acted on after the step, a second one at once."""
+"""Stopping between two steps: the first signal is noted and acted on after the step, a second one at once."""
 
 import signal
 import threading
@@ -6,29 +6,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
-def note_interrupts() -> Iterator[Callable[[], bool]]:
-    """Note SIGINT instead of raising KeyboardInterrupt, the first time.
+def note_interrupts() -> Iterator[Callable[[], int]]:
+    """Note SIGINT or SIGTERM instead of stopping, the first time; a second one has its usual effect.
 
     Yields
     ------
     callable
-        Tells whether one came. Outside the main thread, which alone may handle signals, none does, nor where they
-        are ignored, as a shell does for a script's background jobs.
+        Returns the number of the signal that came, or 0. Outside the main thread, which alone may handle signals,
+        none does, nor one that is ignored, as a shell makes a script's background jobs ignore SIGINT.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        yield lambda: False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
         return
-    came = False
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    came = 0
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
-        came = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        came = number
+        restore()
 
-    before = signal.signal(signal.SIGINT, handle)
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, handle)
     try:
         yield lambda: came
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

@@ -1,94 +1,20 @@
-"""A training run from config to result: the folder it lives in and the whole walk through it."""
+"""A training run from config to result: the whole walk."""
 
-import json
-import resource
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from rnncli.assembly import build_trainer
-from rnncli.config import Config, dump_config
+from rnncli.config import Config
 from rnncli.data.dataset import Dataset, load_dataset
-from rnncli.errors import RnncliError
+from rnncli.errors import GradientError, RnncliError
 from rnncli.interruption import note_interrupts
-from rnncli.trained import save_trained
+from rnncli.recording import Recorder, Sums, peak_memory_mb
+from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
+from rnncli.run_dir import CACHE, RunDir
+from rnncli.trained import load_trained, save_trained, take_weights
 from rnncli.training import StepDone, Trainer, Validated
-
-RUNS = Path("runs")
-CACHE = RUNS / ".cache"
-
-
-@dataclass(frozen=True)
-class RunDir:
-    """The folder of a run, and the name of every file in it."""
-
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved config."""
-        return self.root / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object a line: every validation and every ``log_every``-th step."""
-        return self.root / "metrics.jsonl"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint of the newest validation, or of an interruption."""
-        return self.root / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best validation."""
-        return self.root / "best.safetensors"
-
-    def refuse_earlier_run(self) -> None:
-        """Raise RnncliError if the folder holds a run already."""
-        if any(file.exists() for file in self._files):
-            raise RnncliError(
-                "holds an earlier run",
-                where=str(self.root),
-                remedy="Add --overwrite to replace it, or --set name=OTHER to keep both",
-            )
-
-    def create(self, config: Config) -> None:
-        """Make the folder, empty it of an earlier run and write the config into it.
-
-        Parameters
-        ----------
-        config : Config
-            The resolved config.
-
-        Raises
-        ------
-        RnncliError
-            If the folder cannot be written.
-        """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            for file in self._files:
-                file.unlink(missing_ok=True)
-            self.config.write_text(dump_config(config), encoding="utf-8")
-        except OSError as error:
-            raise _cannot_write(self.root, error) from error
-
-    @property
-    def _files(self) -> tuple[Path, ...]:
-        return self.config, self.metrics, self.last, self.best
-
-
-def _cannot_write(path: Path, error: OSError) -> RnncliError:
-    return RnncliError(
-        f"cannot be written: {error.strerror or error}",
-        where=str(path),
-        remedy="Free some space or choose another place with --run-dir",
-    )
 
 
 class Progress(Protocol):
@@ -99,7 +25,7 @@ class Progress(Protocol):
         ...
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:
-        """Take note of an update."""
+        """Take note of a training step."""
         ...
 
     def validated(self, event: Validated, seconds: float) -> None:
@@ -112,9 +38,7 @@ class Progress(Protocol):
 
 
 class Interrupted(RnncliError):
-    """The user stopped the run; what there was is saved."""
-
-    exit_code = 130
+    """The user or the system stopped the run; what there was is saved."""
 
 
 @dataclass
@@ -130,7 +54,7 @@ class Summary:
     best : dict
         The one that ``best.safetensors`` holds.
     train_seconds, seconds : float
-        Time in updates alone, and from the start of the run to its end.
+        Time in training steps alone, and from the start of the run to its end; over all its parts if it was resumed.
     tokens_per_second : float
         Real tokens trained on, by ``train_seconds``.
     peak_memory_mb : float
@@ -158,6 +82,8 @@ def train_run(
     progress: Progress,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    given: tuple[str, ...] = (),
 ) -> Summary:
     """Train what a config says, into a folder.
 
@@ -171,6 +97,10 @@ def train_run(
         Is told what happens.
     overwrite : bool
         Replace an earlier run in that folder.
+    resume : bool
+        Go on with the run in that folder, from its ``last`` checkpoint.
+    given : tuple of str
+        The ``--set`` arguments, which alone may change a resumed run's config.
 
     Returns
     -------
@@ -180,64 +110,92 @@ def train_run(
     Raises
     ------
     RnncliError
-        If anything the user gave cannot be used, or SIGINT came.
+        If anything the user gave cannot be used, a loss is not finite, or SIGINT or SIGTERM came.
     """
-    start = time.perf_counter()
-    if not overwrite:
-        run_dir.refuse_earlier_run()
-    data = load_dataset(config.data, config.seed, CACHE)
-    trainer = build_trainer(config, data)
-    run_dir.create(config)
-    summary = Summary(run_dir.root, parameters=sum(array.size for array in trainer.model.params.values()))
-    progress.started(trainer, data)
-    losses: list[float] = []
-    tokens, interval_tokens, interval_seconds, speed = 0, 0, 0.0, 0.0
+    with run_dir.locked():
+        saved = load_trained(run_dir.last) if resume else None
+        changes = changed_keys(saved.config, config, given) if saved else {}
+        if not (overwrite or resume):
+            run_dir.refuse_earlier_run()
+        data = load_dataset(config.data, config.seed, CACHE)
+        trainer = build_trainer(config, data)
+        if saved:
+            restore_trainer(trainer, saved, data, str(run_dir.last))
+            run_dir.write_config(config)
+        else:
+            if config.init_from is not None:
+                take_weights(trainer.model, data, load_trained(Path(config.init_from)), config.init_from)
+            run_dir.create(config)
+        sums = Sums(**saved.progress["sums"]) if saved else Sums()
+        recorder = Recorder(run_dir.metrics, sums, config.train.log_every)
+        try:
+            if saved:
+                recorder.resumed(trainer.step, changes)
+            progress.started(trainer, data)
+            _follow(trainer, config, data, run_dir, recorder, progress)
+        finally:
+            progress.finished()
+            recorder.close()
+    return Summary(
+        run_dir.root,
+        recorder.validations,
+        recorder.best,
+        sums.train_seconds,
+        sums.seconds,
+        sums.tokens / sums.train_seconds if sums.train_seconds else 0.0,
+        peak_memory_mb(),
+        sum(array.size for array in trainer.model.params.values()),
+        trainer.step < trainer.total_steps,
+    )
+
+
+def _follow(
+    trainer: Trainer, config: Config, data: Dataset, run_dir: RunDir, recorder: Recorder, progress: Progress
+) -> None:
+    """Run the trainer to its end; record, save and show what happens."""
+    fingerprint = digest_of_data(data)
+
+    def save(*paths: Path) -> None:
+        state = {
+            **trainer.counters(),
+            "sums": recorder.state(),
+            "data": fingerprint,
+            "metrics": recorder.validations[-1] if recorder.validations else None,
+        }
+        for path in paths:
+            save_trained(path, trainer, config, data, state)
+
+    saved_at = time.monotonic()
     try:
-        with note_interrupts() as interrupted, run_dir.metrics.open("a", encoding="utf-8", buffering=1) as metrics_file:
-            before = time.perf_counter()
+        with note_interrupts() as interrupted:
             for event in trainer.run():
-                now = time.perf_counter()
-                common = {"seconds": round(now - start, 3), "peak_memory_mb": peak_memory_mb()}
                 if isinstance(event, StepDone):
-                    summary.train_seconds += now - before
-                    interval_seconds += now - before
-                    tokens, interval_tokens = tokens + event.tokens, interval_tokens + event.tokens
-                    losses.append(event.loss)
-                    if event.step % config.train.log_every == 0:
-                        speed = interval_tokens / interval_seconds
-                        interval_tokens, interval_seconds = 0, 0.0
-                        row = {"kind": "step", **event._asdict(), "tokens_per_second": round(speed), **common}
-                        metrics_file.write(json.dumps(row) + "\n")
-                    progress.step(event, speed or interval_tokens / interval_seconds)
-                    if interrupted():
-                        save_trained(run_dir.last, trainer, config, data.vocabulary, data.labels, summary.best)
-                        raise Interrupted(
-                            f"interrupted at step {event.step} of {trainer.total_steps}",
-                            remedy=f"The model as it was is in {run_dir.last}: rnncli eval {run_dir.last}",
-                        )
+                    recorder.step(event)
+                    progress.step(event, recorder.speed)
+                    if _save_is_due(config, event.step, saved_at):
+                        save(run_dir.last)
+                        saved_at = time.monotonic()
                 else:
-                    row = {"kind": "validation", **event._asdict(), "train_loss": float(np.mean(losses)), **common}
-                    losses = []
-                    metrics_file.write(json.dumps(row) + "\n")
-                    summary.validations.append(row)
-                    if event.improved:
-                        summary.best = row
-                        save_trained(run_dir.best, trainer, config, data.vocabulary, data.labels, row)
-                    save_trained(run_dir.last, trainer, config, data.vocabulary, data.labels, row)
-                    progress.validated(event, now - start)
-                before = time.perf_counter()
-    except OSError as error:
-        raise _cannot_write(run_dir.metrics, error) from error
-    finally:
-        progress.finished()
-    summary.seconds = time.perf_counter() - start
-    summary.tokens_per_second = tokens / summary.train_seconds
-    summary.peak_memory_mb = peak_memory_mb()
-    summary.stopped_early = trainer.step < trainer.total_steps
-    return summary
+                    recorder.validation(event)
+                    save(*([run_dir.best] if event.improved else []), run_dir.last)
+                    saved_at = time.monotonic()
+                    progress.validated(event, recorder.sums.seconds)
+                if (number := interrupted()) and trainer.step < trainer.total_steps:
+                    save(run_dir.last)
+                    error = Interrupted(
+                        f"interrupted at step {trainer.step} of {trainer.total_steps}",
+                        remedy=f"To go on: rnncli train --resume {run_dir.root}",
+                    )
+                    error.exit_code = 128 + number
+                    raise error
+                recorder.resume_clock()
+    except GradientError:
+        save(run_dir.last)  # as it was before the step that went wrong
+        raise
 
 
-def peak_memory_mb() -> float:
-    """Return the most memory this process has held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+def _save_is_due(config: Config, step: int, saved_at: float) -> bool:
+    steps, minutes = config.train.checkpoint_every_steps, config.train.checkpoint_every_minutes
+    if steps is not None and step % steps == 0:
+        return True
+    return minutes is not None and time.monotonic() - saved_at >= 60 * minutes

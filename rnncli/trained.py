@@ -1,5 +1,6 @@
 """A trained model with all it needs to read new texts, as one checkpoint file."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 from rnncli import __version__
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.config import Config, parse_config
+from rnncli.data.dataset import Dataset
 from rnncli.data.vocabulary import Vocabulary
 from rnncli.errors import CheckpointError, ConfigError
 from rnncli.models import Model, build_model
+from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.training import Trainer
 
@@ -29,7 +32,9 @@ class Trained:
     config : Config
         The resolved config of the run.
     progress : dict
-        Step, epoch, metrics and counters at the time of saving.
+        Step, metrics and counters at the time of saving.
+    moments : dict of str to ndarray
+        The optimizer's state.
     """
 
     model: Model
@@ -37,16 +42,10 @@ class Trained:
     labels: tuple[str, ...]
     config: Config
     progress: dict[str, Any]
+    moments: dict[str, Array]
 
 
-def save_trained(
-    path: Path,
-    trainer: Trainer,
-    config: Config,
-    vocabulary: Vocabulary,
-    labels: tuple[str, ...],
-    metrics: dict[str, Any],
-) -> None:
+def save_trained(path: Path, trainer: Trainer, config: Config, data: Dataset, progress: dict[str, Any]) -> None:
     """Write everything about a training run into one file.
 
     Parameters
@@ -54,29 +53,27 @@ def save_trained(
     path : Path
         The checkpoint; replaced as a whole or not at all.
     trainer : Trainer
-        Weights, moments and counters.
+        Weights and moments.
     config : Config
         The resolved config.
-    vocabulary : Vocabulary
-        Token to id.
-    labels : tuple of str
-        Name of each class id.
-    metrics : dict
-        The last validation's figures.
+    data : Dataset
+        Its vocabulary and labels are saved.
+    progress : dict
+        Where the run is, ready for JSON.
 
     Raises
     ------
     CheckpointError
         If it cannot be written; an earlier file of that name is intact.
     """
-    tensors = {**trainer.model.params, **trainer.optimizer.state}
     metadata = {
         "rnncli_version": __version__,
         "config": config.model_dump(mode="json"),
-        "labels": list(labels),
-        "progress": {"metrics": metrics, "updates": trainer.optimizer.step_count, **trainer.counters()},
+        "labels": list(data.labels),
+        "progress": progress,
     }
-    save_checkpoint(path, tensors, metadata, vocabulary=vocabulary.tokens)
+    tensors = {**trainer.model.params, **trainer.optimizer.state}
+    save_checkpoint(path, tensors, metadata, vocabulary=data.vocabulary.tokens)
 
 
 def load_trained(path: Path) -> Trained:
@@ -95,9 +92,15 @@ def load_trained(path: Path) -> Trained:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or of another format.
+        If the file is missing, damaged or of another format; names a good one beside it where there is one.
     """
-    checkpoint = load_checkpoint(path)
+    try:
+        checkpoint = load_checkpoint(path)
+    except CheckpointError as error:
+        beside = _good_checkpoint_beside(path)
+        if beside is None:
+            raise
+        raise CheckpointError(error.what, where=error.where, remedy=f"Use the one beside it: {beside}") from None
     try:
         metadata = checkpoint.metadata
         config = parse_config(metadata["config"], f"{path} (config)")
@@ -122,4 +125,65 @@ def load_trained(path: Path) -> Trained:
                 found = f"is {saved.dtype} {saved.shape}, its config says {array.dtype} {array.shape}"
             raise CheckpointError(f"tensor {name} {found}", where=str(path), remedy="Was it written by rnncli train?")
         model.params[name] = saved
-    return Trained(model, vocabulary, labels, config, progress)
+    moments = {name: array for name, array in checkpoint.tensors.items() if "/" in name}
+    return Trained(model, vocabulary, labels, config, progress, moments)
+
+
+def _good_checkpoint_beside(path: Path) -> Path | None:
+    """Return another checkpoint in the folder that can be read, the newest step first."""
+    steps: dict[Path, int] = {}
+    for other in path.parent.glob("*.safetensors"):
+        with suppress(CheckpointError, KeyError, TypeError):
+            if other != path:
+                steps[other] = load_checkpoint(other).metadata["progress"]["step"]
+    return max(steps, key=lambda other: steps[other], default=None)
+
+
+def take_weights(model: Model, data: Dataset, source: Trained, where: str) -> None:
+    """Start a new model from another's weights (``init_from``).
+
+    The embeddings are matched by token, so the vocabularies may differ; the recurrent layers must be of one shape.
+    The output layer is taken over where the labels are the same, else it stays fresh.
+
+    Parameters
+    ----------
+    model : Model
+        Changed in place.
+    data : Dataset
+        Its vocabulary and labels.
+    source : Trained
+        Whose weights to take.
+    where : str
+        The source's name, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If a tensor has another shape in the two models, or the cells differ.
+    """
+    theirs = source.model.params
+    for name, array in model.params.items():
+        if name.startswith("output.") and source.labels != data.labels:
+            continue
+        if name == "embedding.W":
+            if theirs[name].shape[1] != array.shape[1]:
+                raise _does_not_fit(where, name, theirs[name].shape, array.shape)
+            shared = [token for token in data.vocabulary.tokens if token in source.vocabulary]
+            array[data.vocabulary.encode(shared)] = theirs[name][source.vocabulary.encode(shared)]
+        elif name not in theirs or theirs[name].shape != array.shape:
+            raise _does_not_fit(where, name, theirs[name].shape if name in theirs else None, array.shape)
+        else:
+            array[...] = theirs[name]
+    if source.model.cell is not model.cell:
+        raise ConfigError(
+            f"{where} has a {source.config.model.rnn.cell} of another kind", where="init_from", remedy="Use its cell"
+        )
+
+
+def _does_not_fit(where: str, name: str, theirs: tuple[int, ...] | None, ours: tuple[int, ...]) -> ConfigError:
+    found = "does not have" if theirs is None else f"has, with shape {theirs},"
+    return ConfigError(
+        f"{where} {found} the tensor {name}, which this config makes of shape {ours}",
+        where="init_from",
+        remedy="Give the model section the sizes of that checkpoint",
+    )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,17 @@ from rnncli.metrics import classification_report
 from rnncli.models import Model
 from rnncli.optim import Optimizer, clip_by_global_norm
 from rnncli.packing import Array, IntArray
+from rnncli.postmortem import explain
 from rnncli.randomness import generator
 from rnncli.schedules import Plateau, Schedule
 from rnncli.scoring import score
 
+KEPT_NORMS = 5  # gradient norms remembered for a post-mortem
+MOST_SKIPPED = 10  # batches in a row that on_nonfinite: skip lets pass
+
 
 class StepDone(NamedTuple):
-    """One update was made; loss and accuracy are those of its batch before the update."""
+    """One batch was trained on; loss and accuracy are those before the update, which a skipped batch does not make."""
 
     step: int
     epoch: int
@@ -30,6 +34,7 @@ class StepDone(NamedTuple):
     grad_norm: float
     texts: int
     tokens: int
+    skipped: bool
 
 
 class Validated(NamedTuple):
@@ -52,6 +57,7 @@ class Settings:
 
     seed: int
     epochs: int
+    max_steps: int | None
     batch_size: int
     lr: float
     clip_norm: float | None
@@ -59,6 +65,7 @@ class Settings:
     validate_every: int | None
     best_metric: str
     patience: int | None
+    on_nonfinite: str
 
 
 @dataclass
@@ -80,11 +87,17 @@ class Trainer:
     plateau : Plateau or None
         Watches the validation loss, for that schedule.
     step : int
-        Updates made.
+        Batches trained on.
     best : float or None
         The best validation metric yet.
     waited : int
         Validations since.
+    validated : int
+        The step of the newest validation.
+    skipped : int
+        Batches skipped in a row up to now.
+    norms : list of float
+        The last few gradient norms.
     """
 
     model: Model
@@ -98,6 +111,9 @@ class Trainer:
     step: int = 0
     best: float | None = None
     waited: int = 0
+    validated: int = 0
+    skipped: int = 0
+    norms: list[float] = field(default_factory=list)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -106,8 +122,19 @@ class Trainer:
 
     @property
     def total_steps(self) -> int:
-        """Updates of the whole run, unless it stops early."""
-        return self.steps_per_epoch * self.settings.epochs
+        """Batches of the whole run, unless it stops early."""
+        steps = self.steps_per_epoch * self.settings.epochs
+        return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the newest step, from 1."""
+        return max(1, math.ceil(self.step / self.steps_per_epoch))
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether validations have failed to improve for as often as the config allows."""
+        return self.settings.patience is not None and self.waited >= self.settings.patience
 
     def run(self) -> Iterator[Event]:
         """Train to the end, or until patience runs out.
@@ -115,57 +142,118 @@ class Trainer:
         Yields
         ------
         StepDone or Validated
-            After every update and every validation; the trainer may be saved whenever one was yielded.
+            After every batch and every validation. The trainer may be saved whenever one was yielded, and one that is
+            restored goes on with what would have come next.
 
         Raises
         ------
         GradientError
             If a loss or a gradient is not finite; that step's update is not made.
         """
-        validate_every = self.settings.validate_every or self.steps_per_epoch
-        while self.step < self.total_steps:
+        order: list[IntArray] = []
+        order_epoch = -1
+        while not self.out_of_patience:
+            if self._validation_is_due():
+                yield self._validate()
+                continue
+            if self.step >= self.total_steps:
+                return
             epoch, done = divmod(self.step, self.steps_per_epoch)
-            rng = generator(self.settings.seed, "order", epoch)
-            for rows in epoch_batches(self.train.lengths, self.settings.batch_size, rng)[done:]:
-                yield self._update(rows, epoch + 1)
-                if self.step % validate_every == 0 or self.step == self.total_steps:
-                    yield self._validate(epoch + 1)
-                    if self.settings.patience is not None and self.waited >= self.settings.patience:
-                        return
+            if epoch != order_epoch:
+                rng = generator(self.settings.seed, "order", epoch)
+                order = epoch_batches(self.train.lengths, self.settings.batch_size, rng)
+                order_epoch = epoch
+            yield self._update(order[done])
 
     def counters(self) -> dict[str, Any]:
-        """Return what, besides weights and moments, is needed to go on from here."""
+        """Return what, besides weights and moments, is needed to go on from here, ready for JSON."""
         plateau = None
         if self.plateau is not None:
             lowest = self.plateau.lowest if math.isfinite(self.plateau.lowest) else None
             plateau = {"factor": self.plateau.factor, "lowest": lowest, "waited": self.plateau.waited}
-        return {"step": self.step, "best": self.best, "waited": self.waited, "plateau": plateau}
+        return {
+            "step": self.step,
+            "updates": self.optimizer.step_count,
+            "best": self.best,
+            "waited": self.waited,
+            "validated": self.validated,
+            "skipped": self.skipped,
+            "norms": self.norms,
+            "plateau": plateau,
+        }
+
+    def restore(self, counters: dict[str, Any], params: dict[str, Array], moments: dict[str, Array]) -> None:
+        """Go back to where a trainer was.
+
+        Parameters
+        ----------
+        counters : dict
+            What :meth:`counters` returned there.
+        params, moments : dict of str to ndarray
+            The weights and the optimizer's state there.
+        """
+        self.step, self.optimizer.step_count = counters["step"], counters["updates"]
+        self.best, self.waited = counters["best"], counters["waited"]
+        self.validated, self.skipped = counters["validated"], counters["skipped"]
+        self.norms = list(counters["norms"])
+        self.model.params = {name: array.copy() for name, array in params.items()}
+        self.optimizer.state = {name: array.copy() for name, array in moments.items()}
+        saved = counters["plateau"]
+        if self.plateau is not None and saved is not None:
+            self.plateau.factor, self.plateau.waited = saved["factor"], saved["waited"]
+            self.plateau.lowest = math.inf if saved["lowest"] is None else saved["lowest"]
+
+    def _validation_is_due(self) -> bool:
+        if self.step == 0 or self.validated == self.step:
+            return False
+        every = self.settings.validate_every or self.steps_per_epoch
+        return self.step % every == 0 or self.step == self.total_steps
 
     @np.errstate(over="ignore", invalid="ignore")  # a run that diverges ends in one GradientError, not in warnings
-    def _update(self, rows: IntArray, epoch: int) -> StepDone:
+    def _update(self, rows: IntArray) -> StepDone:
         settings = self.settings
         batch = make_batch(self.train, rows)
         logits, cache = self.model.forward(batch, generator(settings.seed, "dropout", self.step))
         loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
         grads, norm = clip_by_global_norm(self.model.backward(dlogits, cache), settings.clip_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise GradientError(
-                f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}, not finite",
-                remedy="Lower optim.lr or set optim.clip_norm to 1.0; what was saved before is intact",
-            )
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        self.optimizer.step(self.model.params, grads, lr)
+        finite = math.isfinite(loss) and math.isfinite(norm)
+        if finite:
+            self.optimizer.step(self.model.params, grads, lr)
+            self.norms = [*self.norms, norm][-KEPT_NORMS:]
+            self.skipped = 0
+        else:
+            self.skipped += 1
+            if settings.on_nonfinite == "stop" or self.skipped > MOST_SKIPPED:
+                self.skipped -= 1
+                what = explain(self.model, batch, rows, cache, logits, grads)
+                raise GradientError(
+                    f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: {what}; the norms "
+                    f"before were {', '.join(f'{n:.3g}' for n in self.norms) or 'none'}",
+                    remedy=self._remedy(),
+                )
         self.step += 1
         hits = np.mean(self.model.class_scores(logits).argmax(axis=1) == batch.y)
-        return StepDone(self.step, epoch, loss, float(hits), lr, norm, len(rows), len(batch.ids))
+        return StepDone(
+            self.step, self.epoch, loss, float(hits), lr, norm, len(rows), len(batch.ids), skipped=not finite
+        )
 
-    def _validate(self, epoch: int) -> Validated:
+    def _remedy(self) -> str:
+        """Say which setting to change after a batch that was not finite."""
+        if self.settings.clip_norm is None:
+            return "Set optim.clip_norm to 1.0"
+        if self.settings.on_nonfinite == "skip":
+            return f"{MOST_SKIPPED} batches in a row were skipped; lower optim.lr"
+        return "Lower optim.lr, or set train.on_nonfinite to skip if it is one bad batch"
+
+    def _validate(self) -> Validated:
         report = classification_report(self.valid.labels, score(self.model, self.valid), self.labels)
         value = report[self.settings.best_metric]
         lower_is_better = self.settings.best_metric == "loss"
         improved = self.best is None or (value < self.best if lower_is_better else value > self.best)
         self.best, self.waited = (value, 0) if improved else (self.best, self.waited + 1)
+        self.validated = self.step
         if self.plateau is not None:
             self.plateau.observe(report["loss"])
-        return Validated(self.step, epoch, report["loss"], report["accuracy"], report["macro_f1"], improved)
+        return Validated(self.step, self.epoch, report["loss"], report["accuracy"], report["macro_f1"], improved)

@@ -74,7 +74,7 @@ def _configured(path: Path, overrides: tuple[str, ...]) -> Sequence[Any]:
     from rnncli.config import load_config
     from rnncli.data.dataset import load_dataset
     from rnncli.gradcheck.configured import configured_checks
-    from rnncli.run import CACHE
+    from rnncli.run_dir import CACHE
 
     config = load_config(path, overrides)
     return configured_checks(config, load_dataset(config.data, config.seed, CACHE))

@@ -8,24 +8,35 @@ import click
 
 from rnncli.config import load_config
 from rnncli.progress import ConsoleProgress
-from rnncli.run import RUNS, RunDir, Summary, train_run
+from rnncli.run import Summary, train_run
+from rnncli.run_dir import RUNS, RunDir
 
 
 @click.command("train")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key; any number of times.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in that folder, from its last checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(config: Path, overrides: tuple[str, ...], run_dir: Path | None, overwrite: bool, as_json: bool) -> None:
+def command(
+    config: Path | None, overrides: tuple[str, ...], run_dir: Path | None, overwrite: bool, resume: bool, as_json: bool
+) -> None:
     """Train a model from a YAML config.
 
     The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
-    last.safetensors.
+    last.safetensors. With --resume, CONFIG may also be the folder of the run.
     """
+    if config is None:
+        raise click.UsageError("CONFIG is missing: a YAML file, or with --resume the folder of a run.")
+    if overwrite and resume:
+        raise click.UsageError("--overwrite and --resume exclude each other.")
+    if resume and config.is_dir():
+        run_dir, config = run_dir or config, RunDir(config).config
     settings = load_config(config, overrides)
     folder = RunDir(run_dir or RUNS / settings.name)
-    summary = train_run(settings, folder, ConsoleProgress(settings.train.log_every), overwrite=overwrite)
+    progress = ConsoleProgress(settings.train.log_every)
+    summary = train_run(settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides)
     if as_json:
         click.echo(json.dumps(asdict(summary), default=str))
     else:

@@ -42,6 +42,9 @@ class Config(Section):
     task: Literal["classification"] = Field(
         default="classification", description="what the model learns to say of a text"
     )
+    init_from: str | None = Field(
+        default=None, min_length=1, description="checkpoint whose weights to start from; tokens are matched by name"
+    )
     data: DataConfig = Field(description="the texts")
     model: ModelConfig = Field(default=ModelConfig(), description="the network")
     optim: OptimConfig = Field(default=AdamConfig(), description="the optimizer")

@@ -15,16 +15,28 @@ class TrainConfig(Section):
     """How long to train and when to look."""
 
     epochs: int = Field(default=3, ge=1, le=10**6, description="passes over the training part")
+    max_steps: int | None = Field(
+        default=None, ge=1, le=10**12, description="steps after which to stop before the last epoch; null: no limit"
+    )
     batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
     log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
     validate_every: int | None = Field(
         default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
+    )
+    checkpoint_every_steps: int | None = Field(
+        default=None, ge=1, le=10**9, description="steps between saves besides those at validations; null: none"
+    )
+    checkpoint_every_minutes: float | None = Field(
+        default=None, gt=0, le=10**6, description="minutes between saves besides those at validations; null: none"
     )
     best_metric: Literal["accuracy", "loss", "macro_f1"] = Field(
         default="accuracy", description="what the best checkpoint has"
     )
     patience: int | None = Field(
         default=None, ge=1, le=10**6, description="validations without improvement before stopping"
+    )
+    on_nonfinite: Literal["stop", "skip"] = Field(
+        default="stop", description="what to do with a batch whose loss or gradient is not finite"
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         default=None, description="weight of each label in the loss: null, balanced, or label: weight"

@@ -1,0 +1,5 @@
+"""``python -m rnncli``: the command line."""
+
+from rnncli.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""The figures of a run as it goes: metrics.jsonl, and the sums that a checkpoint must carry to continue it."""
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnncli.run_dir import cannot_write
+from rnncli.training import StepDone, Validated
+
+
+@dataclass
+class Sums:
+    """What adds up over a run, across its interruptions.
+
+    Attributes
+    ----------
+    loss : float
+        Training losses since the last validation, in nats.
+    losses : int
+        How many.
+    tokens : int
+        Real tokens trained on.
+    train_seconds, seconds : float
+        Time in training steps alone, and in all.
+    metrics_bytes : int
+        Length of metrics.jsonl.
+    """
+
+    loss: float = 0.0
+    losses: int = 0
+    tokens: int = 0
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    metrics_bytes: int = 0
+
+
+class Recorder:
+    """Writes metrics.jsonl and keeps the sums.
+
+    Parameters
+    ----------
+    path : Path
+        The file; what it holds beyond ``sums.metrics_bytes`` belongs to steps that will be made again and is cut off.
+    sums : Sums
+        All zero for a new run.
+    log_every : int
+        Steps from row to row.
+    """
+
+    def __init__(self, path: Path, sums: Sums, log_every: int) -> None:
+        self.path, self.sums, self.log_every = path, sums, log_every
+        self.validations: list[dict[str, Any]] = []
+        self.speed = 0.0  # tokens per second over the last full interval
+        self._interval = (sums.tokens, sums.train_seconds)
+        self._seconds_before = sums.seconds
+        self._start = self._mark = time.perf_counter()
+        with _refusing(path):
+            self._file = path.open("ab")
+            self._file.truncate(min(sums.metrics_bytes, path.stat().st_size))
+            self._file.seek(0, os.SEEK_END)
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        self.validations = [row for row in rows if row["kind"] == "validation"]
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The row of the best validation, empty before the first."""
+        return next((row for row in reversed(self.validations) if row["improved"]), {})
+
+    def step(self, event: StepDone) -> None:
+        """Take note of a training step that just ended."""
+        sums = self.sums
+        sums.train_seconds += self._lap()
+        sums.tokens += event.tokens
+        if not event.skipped:
+            sums.loss, sums.losses = sums.loss + event.loss, sums.losses + 1
+        tokens, seconds = sums.tokens - self._interval[0], sums.train_seconds - self._interval[1]
+        self.speed = self.speed or tokens / seconds
+        if event.step % self.log_every == 0:
+            self.speed = tokens / seconds
+            self._interval = (sums.tokens, sums.train_seconds)
+            self._write({"kind": "step", **event._asdict(), "tokens_per_second": round(self.speed)})
+
+    def validation(self, event: Validated) -> dict[str, Any]:
+        """Take note of a validation that just ended, and return its row."""
+        self._lap()
+        mean = self.sums.loss / self.sums.losses if self.sums.losses else None
+        self.sums.loss, self.sums.losses = 0.0, 0
+        row = self._write({"kind": "validation", **event._asdict(), "train_loss": mean})
+        self.validations.append(row)
+        return row
+
+    def resumed(self, step: int, changes: dict[str, Any]) -> None:
+        """Take note that the run goes on after an interruption."""
+        self._write({"kind": "resumed", "step": step, "changed": changes})
+
+    def state(self) -> dict[str, Any]:
+        """Bring the file onto the disk and return the sums, ready for JSON."""
+        with _refusing(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.sums.metrics_bytes = self._file.tell()
+        return asdict(self.sums)
+
+    def close(self) -> None:
+        """Close the file."""
+        with _refusing(self.path):
+            self._file.close()
+
+    def resume_clock(self) -> None:
+        """Let the next step's time begin now."""
+        self._mark = time.perf_counter()
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self._mark = now - self._mark, now
+        self.sums.seconds = self._seconds_before + now - self._start
+        return seconds
+
+    def _write(self, row: dict[str, Any]) -> dict[str, Any]:
+        row |= {"seconds": round(self.sums.seconds, 3), "peak_memory_mb": peak_memory_mb()}
+        row = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
+        }
+        with _refusing(self.path):
+            self._file.write(json.dumps(row).encode() + b"\n")
+            self._file.flush()
+        return row
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error

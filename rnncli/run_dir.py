@@ -1,0 +1,142 @@
+"""The folder of a run: the name of every file in it, and who may write there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnncli.config import Config, dump_config
+from rnncli.errors import RnncliError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two trainers on one folder are not told apart
+    fcntl = None  # type: ignore[assignment]
+
+RUNS = Path("runs")
+CACHE = RUNS / ".cache"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The folder of a run."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.root / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: every validation and every ``log_every``-th step."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.root / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation."""
+        return self.root / "best.safetensors"
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        return self.config, self.metrics, self.last, self.best
+
+    def refuse_earlier_run(self) -> None:
+        """Raise RnncliError if the folder holds a run already."""
+        if any(file.exists() for file in self._files):
+            go_on = f", --resume to go on with it (rnncli train --resume {self.root})" if self.last.exists() else ""
+            raise RnncliError(
+                "holds an earlier run",
+                where=str(self.root),
+                remedy=f"Add --overwrite to replace it{go_on}, or --set name=OTHER to keep both",
+            )
+
+    def create(self, config: Config) -> None:
+        """Empty the folder of an earlier run and write the config into it.
+
+        Parameters
+        ----------
+        config : Config
+            The resolved config.
+
+        Raises
+        ------
+        RnncliError
+            If the folder cannot be written.
+        """
+        try:
+            for file in self._files:
+                file.unlink(missing_ok=True)
+            self.write_config(config)
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
+    def write_config(self, config: Config) -> None:
+        """Write the resolved config, whole or not at all."""
+        beside = self.config.with_name(f".{self.config.name}.tmp")
+        try:
+            beside.write_text(dump_config(config), encoding="utf-8")
+            os.replace(beside, self.config)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise cannot_write(self.config, error) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder if need be and keep other trainers out of it.
+
+        The lock goes with the process that holds it, however that ends. A folder in which nothing was made is removed.
+
+        Raises
+        ------
+        RnncliError
+            If another trainer is at work there, or the folder cannot be made.
+        """
+        path = self.root / ".lock"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        with file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    file.seek(0)
+                    holder = file.read().strip()
+                    raise RnncliError(
+                        f"another trainer is at work here (process {holder or 'unknown'})",
+                        where=str(self.root),
+                        remedy="Wait for it, or choose another place with --run-dir or --set name=OTHER",
+                    ) from None
+            with suppress(OSError):
+                for unfinished in self.root.glob(".*.tmp"):  # of a trainer that was killed while it wrote
+                    unfinished.unlink()
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    if [entry.name for entry in self.root.iterdir()] == [path.name]:
+                        path.unlink()
+                        self.root.rmdir()
+
+
+def cannot_write(path: Path, error: OSError) -> RnncliError:
+    """Return the error for a file or folder of a run that cannot be written."""
+    return RnncliError(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        remedy="Free some space or choose another place with --run-dir",
+    )
