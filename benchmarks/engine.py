@@ -1,7 +1,7 @@
 """The recurrent loop alone: microseconds a step and tokens a second, forward, backward and scoring.
 
     python benchmarks/engine.py [--batch 64] [--length 235] [--hidden 128] [--rounds 12]
-    OPENBLAS_CORETYPE=Haswell python benchmarks/engine.py      # with other OpenBLAS kernels
+    OPENBLAS_CORETYPE=Haswell python benchmarks/engine.py      # with AVX2 kernels
     OPENBLAS_NUM_THREADS=2 python benchmarks/engine.py         # on two threads
 
 Token ids follow a Zipf law, as in text, so that distinct tokens are projected once; embeddings and weights are
@@ -13,9 +13,8 @@ import os
 import statistics
 import time
 
-from rnncli.blas import choose_kernels, default_to_one_thread
+from rnncli.blas import default_to_one_thread
 
-choose_kernels()
 default_to_one_thread()
 
 import numpy as np  # noqa: E402
@@ -37,7 +36,7 @@ def main() -> None:
     groups = group_rows(np.minimum(rng.zipf(1.15, packing.rows) - 1, 19_999))
     R, T = packing.rows, len(packing.sizes)
     print(f"N = {N}, H = D = {H}, {R:,} tokens in {T} steps, {len(groups.values):,} distinct")
-    print(f"OpenBLAS kernels: {os.environ.get('OPENBLAS_CORETYPE', 'as OpenBLAS detects')}")
+    print(f"OPENBLAS_CORETYPE {os.environ.get('OPENBLAS_CORETYPE', 'not set: as OpenBLAS detects')}")
     print(f"{'cell':6} {'forward us/step':>16} {'backward us/step':>17} {'train tokens/s':>15} {'score tokens/s':>15}")
     for name, cell in CELLS.items():
         x, Wx, Wh, b, h0, dh = (

@@ -60,9 +60,8 @@ def main() -> None:
 
 
 def measure(trainer: str, config_path: str, steps: int) -> dict[str, float]:
-    from rnncli.blas import choose_kernels, default_to_one_thread
+    from rnncli.blas import default_to_one_thread
 
-    choose_kernels()
     if trainer == "rnncli":
         default_to_one_thread()
     import numpy as np

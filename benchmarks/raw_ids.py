@@ -9,9 +9,8 @@ embedding, and the last state is what is classified.
 
 import argparse
 
-from rnncli.blas import choose_kernels, default_to_one_thread
+from rnncli.blas import default_to_one_thread
 
-choose_kernels()
 default_to_one_thread()
 
 import numpy as np  # noqa: E402

@@ -1,9 +1,8 @@
 """Fixtures of the tests that train and evaluate."""
 
-from rnncli.blas import choose_kernels, default_to_one_thread
+from rnncli.blas import default_to_one_thread
 
 # As the command line does, and before anything imports NumPy.
-choose_kernels()
 default_to_one_thread()
 
 from pathlib import Path  # noqa: E402

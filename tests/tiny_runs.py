@@ -130,8 +130,7 @@ class Cli:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.monkeypatch, self.capsys = monkeypatch, capsys
-        # They would change the environment of the other tests.
-        monkeypatch.setattr(rnncli.cli, "choose_kernels", lambda: None)
+        # It would change the environment of the other tests.
         monkeypatch.setattr(rnncli.cli, "default_to_one_thread", lambda: None)
 
     def __call__(self, *arguments: object) -> Done:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from rnncli import __version__
-from rnncli.blas import choose_kernels, default_to_one_thread
+from rnncli.blas import default_to_one_thread
 from rnncli.errors import RnncliError
 
 # Command name -> (module, short help). The function or group in the module is called `command`.
@@ -53,7 +53,6 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every RnncliError becomes one line and its exit code."""
-    choose_kernels()
     default_to_one_thread()
     try:
         result = cli.main(standalone_mode=False, prog_name="rnncli")
