@@ -1,5 +1,6 @@
 """Where a batch first went wrong when its loss or gradient is not finite."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,11 @@ from rnncli.data.batches import Batch
 from rnncli.models import Model
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
+
+
+def not_finite(arrays: Mapping[str, Array]) -> str | None:
+    """Return the name of the first array that is not finite, None if all are."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 def explain(model: Model, batch: Batch, rows: IntArray, cache: Any, logits: Array, grads: dict[str, Gradient]) -> str:
@@ -33,22 +39,29 @@ def explain(model: Model, batch: Batch, rows: IntArray, cache: Any, logits: Arra
     str
         Such as ``the states of rnn0.fwd are not finite, first at step 12 of training text 381``.
     """
-    for name, array in model.params.items():
-        if not np.isfinite(array).all():
-            return f"the weights {name} were not finite before it"
     packing = batch.packing
     texts = rows[packing.order]
+
+    def place(row: int) -> str:
+        return f"step {packing.times[row]} of training text {texts[packing.sequences[row]]}"
+
+    bad = np.flatnonzero(~np.isfinite(model.params["embedding.W"][batch.ids]).all(axis=1))
+    if len(bad):
+        token = batch.ids[bad[0]]
+        return f"the weights embedding.W of token {token} were not finite before it, first read at {place(bad[0])}"
+    broken = not_finite({name: array for name, array in model.params.items() if name != "embedding.W"})
+    if broken:
+        return f"the weights {broken} were not finite before it"
     _, runs, *_ = cache
     for number, run in enumerate(runs):
         layer, direction = divmod(number, len(model.directions))
         bad = np.flatnonzero(~np.isfinite(run.gates).all(axis=(0, 2)))
         if len(bad):
             row = bad[-1] if run.reverse else bad[0]  # rows are in the order of time
-            time, text = packing.times[row], texts[packing.sequences[row]]
             name = f"rnn{layer}.{model.directions[direction]}"
             texts_bad = len(np.unique(packing.sequences[bad]))
             return (
-                f"the gates of {name} are not finite, first at step {time} of training text {text}, "
+                f"the gates of {name} are not finite, first at {place(row)}, "
                 f"in {texts_bad} of the batch's {len(texts)} texts"
             )
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))

@@ -32,7 +32,7 @@ class ConsoleProgress:
 
     def started(self, trainer: Trainer, data: Dataset) -> None:
         """Print what will be trained on what."""
-        self.trainer, self.start = trainer, time.perf_counter()
+        self.trainer, self.start, self.first_step = trainer, time.perf_counter(), trainer.step
         parameters = sum(array.size for array in trainer.model.params.values())
         self._print(
             f"{len(data.train):,} texts to train on ({len(data.train.ids):,} tokens), {len(data.valid):,} to validate; "
@@ -43,9 +43,10 @@ class ConsoleProgress:
     def step(self, event: StepDone, tokens_per_second: float) -> None:
         """Move the bar on, or print a line at the end of an interval."""
         assert self.trainer is not None
-        self.loss += event.loss * event.texts
-        self.accuracy += event.accuracy * event.texts
-        self.texts += event.texts
+        if not event.skipped:
+            self.loss += event.loss * event.texts
+            self.accuracy += event.accuracy * event.texts
+            self.texts += event.texts
         epochs = self.trainer.settings.epochs
         if self.terminal:
             if self.bar is None:
@@ -66,7 +67,7 @@ class ConsoleProgress:
                 self._close_bar()
         elif event.step % self.log_every == 0:
             passed = time.perf_counter() - self.start
-            left = passed / event.step * (self.trainer.total_steps - event.step)
+            left = passed / (event.step - self.first_step) * (self.trainer.total_steps - event.step)
             self._print(
                 f"epoch {event.epoch}/{epochs}  step {event.step}/{self.trainer.total_steps}  "
                 f"{self._figures(tokens_per_second)}  {_minutes(left)} left"
@@ -90,6 +91,8 @@ class ConsoleProgress:
         self._close_bar()
 
     def _figures(self, tokens_per_second: float) -> str:
+        if not self.texts:  # every batch was skipped
+            return f"loss -  accuracy -  {tokens_per_second:,.0f} tokens/s"
         return (
             f"loss {self.loss / self.texts:.4f}  accuracy {self.accuracy / self.texts:.1%}  "
             f"{tokens_per_second:,.0f} tokens/s"

@@ -10,6 +10,7 @@ from rnncli.config import Config
 from rnncli.data.dataset import Dataset, load_dataset
 from rnncli.errors import GradientError, RnncliError
 from rnncli.interruption import note_interrupts
+from rnncli.postmortem import not_finite
 from rnncli.recording import Recorder, Sums, peak_memory_mb
 from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
@@ -112,6 +113,8 @@ def train_run(
     RnncliError
         If anything the user gave cannot be used, a loss is not finite, or SIGINT or SIGTERM came.
     """
+    if resume:
+        run_dir.refuse_nothing()
     with run_dir.locked():
         saved = load_trained(run_dir.last) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}
@@ -132,7 +135,7 @@ def train_run(
             if saved:
                 recorder.resumed(trainer.step, changes)
             progress.started(trainer, data)
-            _follow(trainer, config, data, run_dir, recorder, progress)
+            _follow(trainer, config, data, run_dir, recorder, progress, save_first=bool(changes))
         finally:
             progress.finished()
             recorder.close()
@@ -150,7 +153,14 @@ def train_run(
 
 
 def _follow(
-    trainer: Trainer, config: Config, data: Dataset, run_dir: RunDir, recorder: Recorder, progress: Progress
+    trainer: Trainer,
+    config: Config,
+    data: Dataset,
+    run_dir: RunDir,
+    recorder: Recorder,
+    progress: Progress,
+    *,
+    save_first: bool,
 ) -> None:
     """Run the trainer to its end; record, save and show what happens."""
     fingerprint = digest_of_data(data)
@@ -165,7 +175,10 @@ def _follow(
         for path in paths:
             save_trained(path, trainer, config, data, state)
 
+    if save_first:  # a config that was changed on resuming: one that is killed at once must know of it
+        save(run_dir.last)
     saved_at = time.monotonic()
+    recorder.resume_clock()
     try:
         with note_interrupts() as interrupted:
             for event in trainer.run():
@@ -190,7 +203,9 @@ def _follow(
                     raise error
                 recorder.resume_clock()
     except GradientError:
-        save(run_dir.last)  # as it was before the step that went wrong
+        # As it was before the step that went wrong; unless the one before broke the weights, which `last` is spared.
+        if not_finite(trainer.model.params) is None:
+            save(run_dir.last)
         raise
 
 

@@ -58,6 +58,15 @@ class RunDir:
                 remedy=f"Add --overwrite to replace it{go_on}, or --set name=OTHER to keep both",
             )
 
+    def refuse_nothing(self) -> None:
+        """Raise RnncliError if the folder has no checkpoint to go on from."""
+        if not (self.last.exists() or self.best.exists()):
+            raise RnncliError(
+                "holds no checkpoint to go on from",
+                where=str(self.root),
+                remedy="Train without --resume, with --overwrite if the folder holds a run that saved nothing",
+            )
+
     def create(self, config: Config) -> None:
         """Empty the folder of an earlier run and write the config into it.
 
@@ -110,7 +119,7 @@ class RunDir:
             if fcntl is not None:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
+                except BlockingIOError:
                     file.seek(0)
                     holder = file.read().strip()
                     raise RnncliError(
@@ -118,9 +127,12 @@ class RunDir:
                         where=str(self.root),
                         remedy="Wait for it, or choose another place with --run-dir or --set name=OTHER",
                     ) from None
+                except OSError:  # a file system that has no locks, where two trainers are not told apart either
+                    pass
             with suppress(OSError):
-                for unfinished in self.root.glob(".*.tmp"):  # of a trainer that was killed while it wrote
-                    unfinished.unlink()
+                for file_of_run in self._files:
+                    for unfinished in self.root.glob(f".{file_of_run.name}.*tmp"):  # its writer was killed
+                        unfinished.unlink()
                 file.truncate(0)
                 file.write(str(os.getpid()))
                 file.flush()

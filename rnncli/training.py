@@ -14,7 +14,7 @@ from rnncli.metrics import classification_report
 from rnncli.models import Model
 from rnncli.optim import Optimizer, clip_by_global_norm
 from rnncli.packing import Array, IntArray
-from rnncli.postmortem import explain
+from rnncli.postmortem import explain, not_finite
 from rnncli.randomness import generator
 from rnncli.schedules import Plateau, Schedule
 from rnncli.scoring import score
@@ -229,8 +229,8 @@ class Trainer:
                 self.skipped -= 1
                 what = explain(self.model, batch, rows, cache, logits, grads)
                 raise GradientError(
-                    f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: {what}; the norms "
-                    f"before were {', '.join(f'{n:.3g}' for n in self.norms) or 'none'}",
+                    f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: {what}; "
+                    f"{self._norms()}",
                     remedy=self._remedy(),
                 )
         self.step += 1
@@ -238,6 +238,9 @@ class Trainer:
         return StepDone(
             self.step, self.epoch, loss, float(hits), lr, norm, len(rows), len(batch.ids), skipped=not finite
         )
+
+    def _norms(self) -> str:
+        return f"the gradient norms before were {', '.join(f'{n:.3g}' for n in self.norms) or 'none'}"
 
     def _remedy(self) -> str:
         """Say which setting to change after a batch that was not finite."""
@@ -248,7 +251,15 @@ class Trainer:
         return "Lower optim.lr, or set train.on_nonfinite to skip if it is one bad batch"
 
     def _validate(self) -> Validated:
-        report = classification_report(self.valid.labels, score(self.model, self.valid), self.labels)
+        try:
+            report = classification_report(self.valid.labels, score(self.model, self.valid), self.labels)
+        except GradientError:
+            broken = not_finite(self.model.params)
+            what = f"the weights {broken} are not finite" if broken else "every weight is finite"
+            raise GradientError(
+                f"after step {self.step} the outputs on the validation part are not finite: {what}; {self._norms()}",
+                remedy="Lower optim.lr",
+            ) from None
         value = report[self.settings.best_metric]
         lower_is_better = self.settings.best_metric == "loss"
         improved = self.best is None or (value < self.best if lower_is_better else value > self.best)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.checkpoint import Checkpoint, load_checkpoint
+from rnncli.config import load_config
 from rnncli.errors import CheckpointError, RnncliError
 from rnncli.run_dir import RunDir
 
@@ -32,7 +33,7 @@ class Verdict:
     differences : list of str
         What is not equal; empty if all is.
     digests : dict of str to str
-        Of the straight run: weights and moments of each checkpoint, and metrics.
+        Of the straight run: weights, moments and counters of each checkpoint, and metrics.
     """
 
     kills: int = 0
@@ -81,6 +82,7 @@ def verify_resume(
     """
     straight, killed = RunDir(folder / "straight"), RunDir(folder / "killed")
     settings = [*overrides, f"train.max_steps={steps}", f"train.checkpoint_every_steps={max(1, steps // 20)}"]
+    load_config(config, settings)  # what is wrong with it is said here, and in full
     command = [sys.executable, "-m", "rnncli", "train", str(config), *(f"--set={setting}" for setting in settings)]
     report(f"training {steps} steps straight")
     start = time.monotonic()
@@ -88,33 +90,31 @@ def verify_resume(
     life = time.monotonic() - start
     report(f"training the same with {kills} kills")
     moments = random.Random(seed)
-    verdict = Verdict()
+    verdict = Verdict(digests=digests_of(straight))
+    kills_of_run = 0
     while True:
         resume = ["--resume"] if killed.last.exists() else ["--overwrite"]
         process = _start([*command, "--run-dir", str(killed.root), *resume])
-        if verdict.kills == kills:
-            _wait(process)
-            break
         try:
-            process.communicate(timeout=moments.uniform(0.1, 1) * life)
+            _wait(process, None if verdict.kills == kills else moments.uniform(0.1, 1) * life)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
+            kills_of_run += 1
             verdict.kills += 1
             verdict.killed_at.append(_step_of(killed.last))
             continue
-        if process.returncode:
-            raise RnncliError(
-                "the resumed run failed", where=str(killed.root), remedy=f"See: rnncli train --resume {killed.root}"
-            )
-        # It came to its end before it could be killed: begin again, so that every kill hits a run.
+        if kills_of_run:
+            found = digests_of(killed)
+            names = verdict.digests.keys() | found.keys()
+            different = {name for name in names if verdict.digests.get(name) != found.get(name)}
+            verdict.differences = sorted(different.union(verdict.differences))
+        if verdict.kills == kills:
+            return verdict
+        # It came to its end before it could be killed as often as asked: begin again.
+        kills_of_run = 0
         for file in (killed.last, killed.best, killed.metrics):
             file.unlink(missing_ok=True)
-    verdict.digests, found = digests_of(straight), digests_of(killed)
-    verdict.differences = [
-        name for name in sorted(verdict.digests.keys() | found.keys()) if verdict.digests.get(name) != found.get(name)
-    ]
-    return verdict
 
 
 def digests_of(run_dir: RunDir) -> dict[str, str]:
@@ -128,18 +128,23 @@ def digests_of(run_dir: RunDir) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        SHA-256 of the weights and of the moments of ``last`` and ``best``, and of the metrics without their timings.
+        SHA-256 of the weights, of the moments and of the counters of ``last`` and ``best``, and of the metrics without
+        their timings.
     """
     digests = {}
     for path in (run_dir.last, run_dir.best):
         checkpoint = load_checkpoint(path)
         for kind, wanted in (("weights", False), ("moments", True)):
             digests[f"{kind} of {path.name}"] = _digest_tensors(checkpoint, wanted)
+        progress = checkpoint.metadata["progress"]
+        kept = {key: progress[key] for key in progress.keys() - {"sums", "metrics"}}
+        kept |= {key: progress["sums"][key] for key in ("loss", "losses", "tokens")}
+        digests[f"counters of {path.name}"] = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
     rows = [json.loads(line) for line in run_dir.metrics.read_text(encoding="utf-8").splitlines()]
-    kept: list[dict[str, Any]] = [
+    figures: list[dict[str, Any]] = [
         {key: value for key, value in row.items() if key not in TIMINGS} for row in rows if row["kind"] != "resumed"
     ]
-    digests["metrics"] = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    digests["metrics"] = hashlib.sha256(json.dumps(figures, sort_keys=True).encode()).hexdigest()
     return digests
 
 
@@ -158,8 +163,8 @@ def _start(command: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def _wait(process: subprocess.Popen[str]) -> None:
-    _, error = process.communicate()
+def _wait(process: subprocess.Popen[str], seconds: float | None = None) -> None:
+    _, error = process.communicate(timeout=seconds)
     if process.returncode:
         lines = error.strip().splitlines()
         raise RnncliError(f"training failed: {lines[-1].removeprefix('rnncli: ') if lines else 'no message'}")
