@@ -23,18 +23,20 @@ FLOORS: list[set[str]] = [
     {"optim", "schedules", "gradcheck."},
     {"data"},
     {"config"},
-    {"models", "metrics", "checkpoint"},
-    {"scoring"},
+    {"models", "metrics", "checkpoint", "run_dir"},
+    {"scoring", "postmortem"},
     {"training"},
-    {"assembly", "trained", "progress"},
-    {"run", "evaluation", "gradcheck", "gradcheck.models", "gradcheck.configured"},
-    {"cli", "__main__"},
+    {"assembly", "trained", "progress", "recording"},
+    {"resuming"},
+    {"run", "verifying", "evaluation", "gradcheck", "gradcheck.models", "gradcheck.configured"},
+    {"cli"},
+    {"__main__"},
 ]
 MATHEMATICS = {room for floor in FLOORS[1:4] for room in floor}  # NumPy only, no files, no config
 # Config stops at the builders: everything else takes plain values.
-KNOWS_CONFIG = {"config", "models", "assembly", "trained", "run", "evaluation", "cli"} | {
-    "gradcheck.models",
-    "gradcheck.configured",
+KNOWS_CONFIG = {
+    *("config", "models", "run_dir", "assembly", "trained", "resuming", "run", "verifying", "evaluation", "cli"),
+    *("gradcheck.models", "gradcheck.configured"),
 }
 
 HEAVY = {"numpy", "pydantic", "yaml", "tqdm", "requests", "pooch", "safetensors", "scipy"}
@@ -221,6 +223,8 @@ def test_the_mathematics_comes_without_config_or_command_line():
         ("data.readers.jsonl", "from ...training import Trainer"),
         ("training", "from rnncli.config import TrainConfig"),
         ("models", "from rnncli.metrics import accuracy"),
+        ("training", "from rnncli.recording import Recorder"),
+        ("recording", "from rnncli.resuming import changed_keys"),
         ("run", "from rnncli.cli.train import command"),
     ],
 )

@@ -14,7 +14,7 @@ import rnncli.cli
 from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError, RnncliError
 
 COMMANDS = [
-    *(["train"], ["eval"], ["gradcheck"], ["config"], ["config", "show"]),
+    *(["train"], ["eval"], ["gradcheck"], ["verify-resume"], ["config"], ["config", "show"]),
     *(["data"], ["data", "get"], ["data", "check"]),
 ]
 
@@ -58,6 +58,10 @@ def test_version(cli):
         (["train", "a.yaml", "b.yaml"], "b.yaml"),
         (["train", "a.yaml", "--epochs", "3"], "--epochs"),
         (["train", "a.yaml", "--set"], "--set"),
+        (["train", "--resume"], "CONFIG"),
+        (["train", "a.yaml", "--resume", "--overwrite"], "--overwrite"),
+        (["verify-resume"], "CONFIG"),
+        (["verify-resume", "a.yaml", "--kills", "0"], "--kills"),
         (["eval"], "CHECKPOINT"),
         (["eval", "x", "--format", "xml"], "xml"),
         (["--jsno"], "--jsno"),

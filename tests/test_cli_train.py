@@ -13,6 +13,8 @@ from tiny_runs import SAMPLE, jsonl, tiny_values, write_config, write_csv
 from rnncli.cli.train import command
 from rnncli.trained import load_trained
 
+RUN = [".lock", "best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
+
 
 @pytest.fixture
 def config(workdir):
@@ -56,7 +58,7 @@ def test_early_stopping_is_said(cli, config):
 def test_settings_and_folder_are_taken(cli, config):
     done = cli("train", config, "--set", "optim.lr=5e-3", "--set", "train.epochs=1", "--run-dir", "elsewhere/x")
     assert done.code == 0
-    assert sorted(os.listdir("elsewhere/x")) == ["best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
+    assert sorted(os.listdir("elsewhere/x")) == RUN
     assert load_trained(Path("elsewhere/x/last.safetensors")).config.optim.lr == 5e-3
     assert not Path("runs/c").exists()
 
@@ -136,9 +138,9 @@ def test_a_model_too_large_for_memory_is_one_line(cli, config):
 
 
 def test_no_option_is_without_effect():
-    """Each is used in a test above."""
+    """Each is used in a test above, --resume in test_resuming.py."""
     assert {parameter.name for parameter in command.params} == {
-        *("config", "overrides", "run_dir", "overwrite", "as_json")
+        *("config", "overrides", "run_dir", "overwrite", "resume", "as_json")
     }
 
 
@@ -189,7 +191,7 @@ def test_ctrl_c_in_training_saves_the_model(workdir):
     assert "Traceback" not in err
     *_, line = err.splitlines()
     assert line.startswith("rnncli: interrupted at step ")
-    assert line.endswith("rnncli eval runs/c/last.safetensors")
+    assert line.endswith("To go on: rnncli train --resume runs/c")
     step = int(line.split()[4])
     assert load_trained(Path("runs/c/last.safetensors")).progress["step"] == step >= 100
     assert not Path("runs/c/best.safetensors").exists()

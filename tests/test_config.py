@@ -222,7 +222,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
-        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, batch_size, log_every, validate_every, best_metric, patience, class_weights)"),
+        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, log_every, validate_every, checkpoint_every_steps, checkpoint_every_minutes, best_metric, patience, on_nonfinite, class_weights)"),
         # variants
         (DATA + "model:\n  rnn:\n    cell: lsmt", ":4: model.rnn.cell: 'lsmt' is not allowed (rnn, lstm, gru). Did you mean 'lstm'?"),
         (DATA + "model: {rnn: {cell: [1]}}", ":2: model.rnn.cell: a list is not allowed (rnn, lstm, gru)"),
@@ -241,9 +241,9 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("data: {train: {format: csv}}", ":1: data.train.path: is missing: file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz (text)"),
         # unknown keys
         (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, forget_bias). Did you mean 'hidden'?"),
-        (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, data, model, optim, train). Did you mean optim.lr?"),
-        (DATA + "xyzzy: 3", ":2: xyzzy: is not a key here (name, seed, task, data, model, optim, train)"),
-        (DATA + '"a\\nb": 3', ":2: 'a\\nb': is not a key here (name, seed, task, data, model, optim, train)"),
+        (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, init_from, data, model, optim, train). Did you mean optim.lr?"),
+        (DATA + "xyzzy: 3", ":2: xyzzy: is not a key here (name, seed, task, init_from, data, model, optim, train)"),
+        (DATA + '"a\\nb": 3', ":2: 'a\\nb': is not a key here (name, seed, task, init_from, data, model, optim, train)"),
         # values
         (DATA + "seed: yes", ":2: seed: 'yes' is not allowed (a whole number, at least 0, below 9223372036854775808)"),
         (DATA + "seed: true", ":2: seed: true is not allowed (a whole number, at least 0, below 9223372036854775808)"),

@@ -23,9 +23,11 @@ from tiny_runs import Silent, merged
 from rnncli.assembly import build_trainer
 from rnncli.config import Config, parse_config
 from rnncli.data.dataset import load_dataset
-from rnncli.errors import ConfigError, RnncliError
+from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.evaluation import rows_of_config
-from rnncli.run import RunDir, train_run
+from rnncli.run import train_run
+from rnncli.run_dir import RunDir
+from rnncli.trained import load_trained
 
 # ---- the keys of the schema -----------------------------------------------------------------------------------------
 
@@ -99,6 +101,41 @@ def recording(config: Config) -> Any:
     run_dir = RunDir(Path("recorded") / config.name / str(config.train.log_every))
     train_run(config, run_dir, Silent(), overwrite=True)
     return [json.loads(line)["step"] for line in run_dir.metrics.read_text().splitlines()]
+
+
+def saving(config: Config) -> Any:
+    """Return the step of the checkpoint that there is after each step."""
+    run_dir = RunDir(Path("saved") / config.name)
+    seen = []
+
+    class Watcher(Silent):
+        def step(self, event: Any, tokens_per_second: float) -> None:
+            seen.append(load_trained(run_dir.last).progress["step"] if run_dir.last.exists() else None)
+
+    train_run(config, run_dir, Watcher(), overwrite=True)
+    return seen
+
+
+def starting(config: Config) -> Any:
+    """Return the weights after a run that may start from those of another."""
+    if config.init_from is not None:
+        other = config.model_copy(update={"seed": 9, "init_from": None})
+        train_run(other, RunDir(Path(config.init_from).parent), Silent(), overwrite=True)
+    run_dir = RunDir(Path("started") / config.name)
+    train_run(config, run_dir, Silent(), overwrite=True)
+    return {name: array.tobytes() for name, array in load_trained(run_dir.last).model.params.items()}
+
+
+def meeting_one_bad_token(config: Config) -> Any:
+    """Return how a run ends when the weights of a token that only training texts have are not finite."""
+    data = load_dataset(config.data, config.seed, None)
+    trainer = build_trainer(config, data)
+    only = np.setdiff1d(data.train.ids, data.valid.ids)
+    trainer.model.params["embedding.W"][only[0]] = np.nan
+    try:
+        return [event.step for event in trainer.run()]
+    except GradientError:
+        return ["stopped", trainer.step]
 
 
 def folder(config: Config) -> Any:
@@ -213,6 +250,7 @@ def cell_rows() -> Iterator[tuple[str, Row]]:
 ROWS: dict[str, Row] = {
     "name": Row("other", effect=folder),
     "seed": Row(2),
+    "init_from": Row("first/last.safetensors", effect=starting),
     "data.valid_fraction": Row(0.7),
     "data.group_by": Row("author"),
     "data.tokenizer.kind": Row("character"),
@@ -227,6 +265,10 @@ ROWS: dict[str, Row] = {
     "model.dropout": Row(0.5),
     "model.loss": Row("binary", {"data": {"train": {**CSV, "skip_labels": ["odd", "even"]}}}),
     "train.epochs": Row(3),
+    "train.max_steps": Row(3),
+    "train.checkpoint_every_steps": Row(1, effect=saving),
+    "train.checkpoint_every_minutes": Row(1e-9, effect=saving),
+    "train.on_nonfinite": Row("skip", effect=meeting_one_bad_token),
     "train.batch_size": Row(5),
     "train.log_every": Row(3, {"train": {"log_every": 2}}, recording),
     "train.validate_every": Row(3),

@@ -7,26 +7,39 @@ import pytest
 from rnncli.interruption import note_interrupts
 
 
+class Terminated(Exception):
+    """Stands for the death that SIGTERM usually is."""
+
+
+def terminated(number, frame):
+    raise Terminated
+
+
 @pytest.fixture(autouse=True)
-def handler():
+def handlers():
     """Handle SIGINT as Python does, even where the tests run as a background job."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminated}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield usual
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupt(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
 
 
-def test_the_first_is_noted_and_the_second_raises(handler):
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_is_noted_and_the_second_has_its_usual_effect(handlers, first, second):
     with note_interrupts() as interrupted:
-        assert not interrupted()
-        interrupt()
-        assert interrupted()
-        with pytest.raises(KeyboardInterrupt):
-            interrupt()
-    assert signal.getsignal(signal.SIGINT) is handler
+        assert interrupted() == 0
+        interrupt(first)
+        assert interrupted() == first
+        with pytest.raises({signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}[second]):
+            interrupt(second)
+        assert interrupted() == first
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
 
 
 def test_the_handler_of_before_is_put_back():
@@ -42,10 +55,12 @@ def test_where_the_signal_is_ignored_it_stays_so():
     with note_interrupts() as interrupted:
         interrupt()
         assert not interrupted()
+        interrupt(signal.SIGTERM)
+        assert interrupted() == signal.SIGTERM
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
-def test_outside_the_main_thread_nothing_is_touched(handler):
+def test_outside_the_main_thread_nothing_is_touched(handlers):
     seen = []
 
     def work():
@@ -55,4 +70,4 @@ def test_outside_the_main_thread_nothing_is_touched(handler):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [(False, handler)]
+    assert seen == [(0, handlers[signal.SIGINT])]

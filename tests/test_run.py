@@ -1,6 +1,9 @@
 import errno
+import itertools
 import os
+import re
 import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +14,17 @@ from rnncli import checkpoint, run
 from rnncli.checkpoint import load_checkpoint
 from rnncli.config import load_config
 from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError, RnncliError
-from rnncli.run import RunDir, peak_memory_mb, train_run
+from rnncli.recording import peak_memory_mb
+from rnncli.run import train_run
+from rnncli.run_dir import RunDir
 from rnncli.trained import load_trained
 from rnncli.training import Trainer
 
 FILES = ["best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
+LOCK = ".lock"
 STEP = [
     *("kind", "step", "epoch", "loss", "accuracy", "lr", "grad_norm", "texts", "tokens"),
-    *("tokens_per_second", "seconds", "peak_memory_mb"),
+    *("skipped", "tokens_per_second", "seconds", "peak_memory_mb"),
 ]
 VALIDATION = [
     *("kind", "step", "epoch", "loss", "accuracy", "macro_f1", "improved", "train_loss"),
@@ -38,7 +44,7 @@ def go(config, folder="runs/tiny", **options):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.name != LOCK}
 
 
 def failure(kind, config, *words, folder="runs/tiny", **options):
@@ -55,7 +61,7 @@ def failure(kind, config, *words, folder="runs/tiny", **options):
 def test_a_run_is_one_folder_with_four_files(data):
     config = tiny_config(data)
     run_dir, _ = go(config)
-    assert sorted(os.listdir(run_dir.root)) == FILES
+    assert sorted(contents(run_dir.root)) == FILES
     assert load_config(run_dir.config) == config
 
 
@@ -77,7 +83,7 @@ def test_metrics_have_every_validation_and_every_so_many_steps(data):
     assert all(row["tokens_per_second"] > 0 < row["grad_norm"] for row in steps)
     events = [event for event in trainer.run() if hasattr(event, "grad_norm")]
     for row in steps:
-        assert {key: row[key] for key in STEP[1:9]} == dict(events[row["step"] - 1]._asdict())
+        assert {key: row[key] for key in STEP[1:10]} == dict(events[row["step"] - 1]._asdict())
     first = validations[0]
     assert first["train_loss"] == pytest.approx(np.mean([event.loss for event in events[:6]]))
     assert validations[1]["train_loss"] == pytest.approx(np.mean([event.loss for event in events[6:12]]))
@@ -197,7 +203,7 @@ def test_other_files_in_the_folder_are_no_run_and_stay(data):
 def test_overwriting_leaves_nothing_of_the_earlier_run(data):
     go(tiny_config(data, train={"epochs": 4}))
     run_dir, summary = go(tiny_config(data, train={"epochs": 1}), overwrite=True)
-    assert sorted(os.listdir(run_dir.root)) == FILES
+    assert sorted(contents(run_dir.root)) == FILES
     assert {row["epoch"] for row in jsonl(run_dir.metrics)} == {1}
     assert load_trained(run_dir.best).progress["step"] == summary.best["step"]
 
@@ -244,25 +250,32 @@ def test_a_full_disk_under_the_metrics(data, monkeypatch):
     failure(RnncliError, tiny_config(data), "/dev/full: cannot be written: No space left on device")
 
 
-def no_space(*_):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.mark.parametrize(
+    ("name", "calls", "refused"),
+    [("fsync", 1, "metrics.jsonl"), ("fsync", 2, "safetensors"), ("replace", 1, "safeten")],
+)
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(data, monkeypatch, name, calls, refused):
+    left = itertools.repeat(None, calls - 1)
+    whole = getattr(os, name)
 
+    def no_space(*arguments):
+        for _ in left:
+            return whole(*arguments)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-@pytest.mark.parametrize("name", ["fsync", "replace"])
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(data, monkeypatch, name):
     config = tiny_config(data, train={"epochs": 3})
     kept = {}
     validate = Trainer._validate
     with monkeypatch.context() as patch:
 
-        def fail_at_the_second(self, epoch):
-            if epoch == 2:
+        def fail_at_the_second(self):
+            if self.epoch == 2:
                 kept.update(contents("runs/tiny"))
                 patch.setattr(checkpoint.os, name, no_space)
-            return validate(self, epoch)
+            return validate(self)
 
         patch.setattr(Trainer, "_validate", fail_at_the_second)
-        error = failure(CheckpointError, config, "safetensors: cannot be written (No space left on device)")
+        error = failure(RnncliError, config, refused, "cannot be written", "No space left on device")
     assert error.exit_code == 1
     now = contents("runs/tiny")
     assert sorted(now) == FILES
@@ -273,8 +286,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(data, monkeyp
 
 def test_a_real_limit_on_the_size_of_files(data):
     """The system itself refuses to write more, in the middle of a checkpoint."""
-    import signal
-
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     config = tiny_config(data, model={"embedding": {"dim": 64}})
@@ -284,7 +295,7 @@ def test_a_real_limit_on_the_size_of_files(data):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    assert sorted(os.listdir("runs/tiny")) == ["config.yaml", "metrics.jsonl"]
+    assert sorted(contents("runs/tiny")) == ["config.yaml", "metrics.jsonl"]
 
 
 # ---- what breaks off ------------------------------------------------------------------------------------------------
@@ -296,10 +307,11 @@ def test_a_run_that_diverges_keeps_what_was_saved_before(data):
     config = tiny_config(data, optim=optim, model=model, train={"epochs": 50, "validate_every": 2, "log_every": 1})
     error = failure(GradientError, config, "not finite", "optim.lr")
     assert error.exit_code == 1
-    rows = jsonl(RunDir(Path("runs/tiny")).metrics)
-    last = [row for row in rows if row["kind"] == "validation"][-1]
+    failed_at = int(re.search(r"at step (\d+)", str(error))[1])
     loaded = load_trained(Path("runs/tiny/last.safetensors"))
-    assert loaded.progress["step"] == last["step"] > 0
+    assert loaded.progress["step"] == failed_at - 1
+    assert load_trained(Path("runs/tiny/best.safetensors")).progress["step"] < failed_at
+    assert jsonl(RunDir(Path("runs/tiny")).metrics)[-1]["step"] == failed_at - 1
     assert all(np.isfinite(array).all() for array in loaded.model.params.values())
 
 
@@ -316,7 +328,7 @@ def test_an_interruption_saves_the_model_as_it_is(data, monkeypatch):
 
     class Note:
         def __enter__(self):
-            return lambda: len(seen) == 7
+            return lambda: signal.SIGINT if len(seen) == 7 else 0
 
         def __exit__(self, *_):
             return False
@@ -324,7 +336,7 @@ def test_an_interruption_saves_the_model_as_it_is(data, monkeypatch):
     monkeypatch.setattr(run, "note_interrupts", Note)
     config = tiny_config(data)
     with pytest.raises(
-        run.Interrupted, match=r"^interrupted at step 7 of \d+\. .*rnncli eval runs/tiny/last"
+        run.Interrupted, match=r"^interrupted at step 7 of \d+\. .*rnncli train --resume runs/tiny$"
     ) as caught:
         train_run(config, RunDir(Path("runs/tiny")), Watcher())
     assert caught.value.exit_code == 130

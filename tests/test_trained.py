@@ -23,7 +23,7 @@ def saved_run(folder, **changes):
     trainer = build_trainer(config, data)
     list(trainer.run())
     path = folder / "best.safetensors"
-    save_trained(path, trainer, config, data.vocabulary, data.labels, {"accuracy": 0.5})
+    save_trained(path, trainer, config, data, {**trainer.counters(), "metrics": {"accuracy": 0.5}})
     return path, trainer, config, data
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 import warnings
 
@@ -226,7 +227,7 @@ def test_class_weights_change_the_loss_that_is_trained_on_and_not_that_of_the_va
     assert share[1] > share[0]
     same, _ = prepared(tiny_config(data, train={"class_weights": {"neg": 9, "pos": 1}}))
     without, _ = prepared(tiny_config(data))
-    assert same._validate(1).loss == without._validate(1).loss
+    assert same._validate().loss == without._validate().loss
 
 
 def test_a_run_goes_on_from_its_step_with_the_same_batches(data):
@@ -244,7 +245,15 @@ def test_counters_are_ready_for_json(data):
     optim = {"name": "adam", "schedule": {"name": "plateau"}}
     trainer, _ = prepared(tiny_config(data, optim=optim))
     waiting = {"factor": 1.0, "lowest": None, "waited": 0}
-    assert trainer.counters() == {"step": 0, "best": None, "waited": 0, "plateau": waiting}
+    assert trainer.counters() == {
+        **{"step": 0, "updates": 0, "validated": 0, "skipped": 0, "norms": []},
+        **{"best": None, "waited": 0, "plateau": waiting},
+    }
+    list(trainer.run())
+    counters = trainer.counters()
+    assert json.loads(json.dumps(counters, allow_nan=False)) == counters
+    assert counters["step"] == counters["updates"] == counters["validated"] == trainer.total_steps
+    assert len(counters["norms"]) == 5
     assert prepared(tiny_config(data))[0].counters()["plateau"] is None
 
 
