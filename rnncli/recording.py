@@ -12,8 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rnncli.errors import RnncliError
 from rnncli.run_dir import cannot_write
 from rnncli.training import StepDone, Validated
+
+_FIGURES = ("epoch", "step", "loss", "accuracy", "macro_f1", "seconds", "improved")
 
 
 @dataclass
@@ -64,10 +67,15 @@ class Recorder:
         self._start = self._mark = time.perf_counter()
         with _refusing(path):
             self._file = path.open("ab")
-            self._file.truncate(min(sums.metrics_bytes, path.stat().st_size))
+            if path.stat().st_size > sums.metrics_bytes:
+                self._file.truncate(sums.metrics_bytes)
             self._file.seek(0, os.SEEK_END)
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        self.validations = [row for row in rows if row["kind"] == "validation"]
+            raw = path.read_bytes() if sums.metrics_bytes else b""
+        try:
+            self.validations = _validations(raw, path)
+        except RnncliError:
+            self._file.close()
+            raise
 
     @property
     def best(self) -> dict[str, Any]:
@@ -139,6 +147,27 @@ def peak_memory_mb() -> float:
     """Return the most memory this process has held, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def _validations(raw: bytes, path: Path) -> list[dict[str, Any]]:
+    """Return the rows of validations in a metrics.jsonl, which may have been edited or damaged since it was written."""
+    found = []
+    for number, line in enumerate(raw.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            if row["kind"] == "validation":
+                if not all(isinstance(row[key], int | float) for key in _FIGURES):
+                    raise TypeError
+                if not isinstance(row["train_loss"], int | float | None):
+                    raise TypeError
+                found.append(row)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise RnncliError(
+                "is not a row that rnncli wrote",
+                where=f"{path}:{number}",
+                remedy=f"To go on without the rows up to now, move the file away: mv {path} {path}.old",
+            ) from None
+    return found
 
 
 @contextmanager

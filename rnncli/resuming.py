@@ -1,13 +1,15 @@
 """Going on with a run: what may have changed since, and what may not."""
 
 import hashlib
-from typing import Any
+import json
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rnncli.config import Config
 from rnncli.data.dataset import Dataset
-from rnncli.errors import ConfigError, DataError
+from rnncli.errors import CheckpointError, ConfigError, DataError
 from rnncli.trained import Trained
 from rnncli.training import Trainer
 
@@ -25,6 +27,43 @@ SAFE = (
     "optim.clip_norm",
     "optim.schedule",
 )
+
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Saved(BaseModel):
+    """What a checkpoint's ``progress`` must hold; its digest proves that it is whole, not that it makes sense."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _SavedSums(_Saved):
+    model_config = ConfigDict(extra="forbid")
+    loss: float
+    losses: _Count
+    tokens: _Count
+    train_seconds: Annotated[float, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    metrics_bytes: _Count
+
+
+class _SavedPlateau(_Saved):
+    factor: Annotated[float, Field(gt=0, le=1)]
+    lowest: float | None
+    waited: _Count
+
+
+class _SavedProgress(_Saved):
+    step: _Count
+    updates: _Count
+    best: float | None
+    waited: _Count
+    validated: _Count
+    skipped: _Count
+    norms: list[float]
+    plateau: _SavedPlateau | None
+    sums: _SavedSums
+    data: str
 
 
 def flattened(config: Config) -> dict[str, Any]:
@@ -75,13 +114,17 @@ def changed_keys(saved: Config, config: Config, given: tuple[str, ...]) -> dict[
             remedy = (
                 "It cannot change within a run; start another with --set name=OTHER, or from these weights: init_from"
             )
-            problems.append(f"{key}: the run has {before!r}, the config now says {now!r}. {remedy}")
+            problems.append(f"{key}: the run has {_yaml(before)}, the config now says {_yaml(now)}. {remedy}")
         elif not any(key == name or key.startswith(f"{name}.") for name in named):
-            remedy = f"To change it on the way, say so: --set {key}={now}"
-            problems.append(f"{key}: the run has {before!r}, the config now says {now!r}. {remedy}")
+            remedy = f"To change it on the way, say so: --set {key}={_yaml(now)}"
+            problems.append(f"{key}: the run has {_yaml(before)}, the config now says {_yaml(now)}. {remedy}")
     if problems:
         raise ConfigError("\n".join(problems))
     return changes
+
+
+def _yaml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # which YAML reads too
 
 
 def digest_of_data(data: Dataset) -> str:
@@ -109,9 +152,12 @@ def restore_trainer(trainer: Trainer, saved: Trained, data: Dataset, where: str)
 
     Raises
     ------
+    CheckpointError
+        If it lacks what it takes to go on, as one of another version may.
     DataError
         If the data is not what the run was started on.
     """
+    _refuse_incomplete(trainer, saved, where)
     if saved.progress["data"] != digest_of_data(data):
         raise DataError(
             "the data has changed since this run was started",
@@ -119,3 +165,29 @@ def restore_trainer(trainer: Trainer, saved: Trained, data: Dataset, where: str)
             remedy="Put the old data back, or start another run with --set name=OTHER",
         )
     trainer.restore(saved.progress, saved.model.params, saved.moments)
+
+
+def _refuse_incomplete(trainer: Trainer, saved: Trained, where: str) -> None:
+    """Raise for counters or moments that are missing or not of their kind."""
+    problem = ""
+    try:
+        progress = _SavedProgress.model_validate(saved.progress)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"progress.{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    else:
+        weights, moments = trainer.model.params, trainer.optimizer.rule.moments
+        expected = {f"{moment}/{name}": array for name, array in weights.items() for moment in moments}
+        found = saved.moments
+        for name in sorted(found.keys() ^ expected.keys() if progress.updates else found.keys() - expected.keys()):
+            problem = f"the optimizer's array {name[:80]!a} is {'missing' if name in expected else 'not one it has'}"
+        for name in found.keys() & expected.keys():
+            wanted, array = expected[name], found[name]
+            if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
+                problem = f"the optimizer's array {name} is {array.dtype} {array.shape}, not like its weights"
+    if problem:
+        raise CheckpointError(
+            f"cannot be resumed from: {problem}",
+            where=where,
+            remedy="Was it written by this version of rnncli? A new run can start from its weights: init_from",
+        )
