@@ -98,7 +98,8 @@ def rows_of_config(config: Config) -> tuple[list[Row], str]:
 def source_for_file(config: Config, path: Path, given_format: str | None, columns: dict[str, str]) -> DataConfig:
     """Describe a data file given on the command line, in a copy of the config's data section.
 
-    The columns and left-out labels of the training data are taken over where the format is the same.
+    The columns and left-out labels of the training data are taken over where the format is the same. Of a keras_imdb
+    file the test half is meant.
 
     Parameters
     ----------
@@ -124,6 +125,8 @@ def source_for_file(config: Config, path: Path, given_format: str | None, column
     data_format = given_format or _guess_format(config, path)
     train = config.data.train.model_dump()
     source = train if train["format"] == data_format else {"format": data_format}
+    if data_format == "keras_imdb":
+        source["part"] = "test"  # the file holds both halves, and the other one is for training
     values = config.model_dump(mode="json")
     values["data"]["test"] = {**source, "path": str(path), **columns}
     return parse_config(values, "command line").data

@@ -135,3 +135,10 @@ def test_a_compressed_file_is_read(trained, workdir):
     data = source_for_file(trained.config, workdir / "more.jsonl.gz", None, {})
     found, _ = rows_of_config(trained.config.model_copy(update={"data": data}))
     assert evaluate(trained, found).report["rows"] == 3
+
+
+def test_of_kerass_file_the_test_half_is_meant(workdir):
+    source = {"format": "keras_imdb", "path": "imdb.npz", "word_index": "words.json"}
+    config = tiny_config("tiny.csv", data={"train": source})
+    assert config.data.train.part == "train"
+    assert source_for_file(config, workdir / "imdb.npz", None, {}).test.part == "test"
