@@ -235,32 +235,85 @@ def build_model(
         The model.
     """
     rnn = config.rnn
-    cell = GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]
-    G, H, D = cell.gates, rnn.hidden, config.embedding.dim
-    directions = ("fwd", "bwd") if rnn.bidirectional else ("fwd",)
-    outputs = 1 if config.loss == "binary" else classes
-    params: dict[str, Array] = {"embedding.W": rng.normal(0, EMBEDDING_SCALE, (vocabulary_size, D))}
-    for layer in range(rnn.layers):
-        inputs = len(directions) * H if layer else D
-        for direction in directions:
-            prefix = f"rnn{layer}.{direction}"
-            params[f"{prefix}.Wx"] = np.concatenate([glorot_uniform((inputs, H), rng) for _ in range(G)], axis=1)
-            params[f"{prefix}.Wh"] = np.concatenate([orthogonal((H, H), rng) for _ in range(G)], axis=1)
-            params[f"{prefix}.b"] = np.zeros(G * H)
-            if rnn.cell == "lstm":
-                params[f"{prefix}.b"][H : 2 * H] = rnn.forget_bias
-            if cell is GRU_RESET_AFTER:
-                params[f"{prefix}.bhn"] = np.zeros(H)
-    params["output.w"] = glorot_uniform((len(directions) * H, outputs), rng)
-    params["output.b"] = np.zeros(outputs)
+    H = rnn.hidden
+    params: dict[str, Array] = {}
+    for name, shape in weight_shapes(config, vocabulary_size, classes).items():
+        kind = name.rpartition(".")[2]
+        if name == "embedding.W":
+            params[name] = rng.normal(0, EMBEDDING_SCALE, shape)
+        elif kind in ("Wx", "Wh"):
+            draw = glorot_uniform if kind == "Wx" else orthogonal
+            params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
+        elif kind == "w":
+            params[name] = glorot_uniform((shape[0], shape[1]), rng)
+        else:
+            params[name] = np.zeros(shape)
+            if rnn.cell == "lstm" and name.startswith("rnn"):
+                params[name][H : 2 * H] = rnn.forget_bias
+    return model_with(config, {name: array.astype(dtype) for name, array in params.items()})
+
+
+def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
+    """Build a model of weights that there are.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The ``model`` section of a config.
+    params : dict of str to ndarray
+        With the names and shapes of :func:`weight_shapes`; not copied.
+
+    Returns
+    -------
+    Model
+        The model.
+    """
     return Model(
-        cell=cell,
-        layers=rnn.layers,
-        directions=directions,
+        cell=_cell(config),
+        layers=config.rnn.layers,
+        directions=_directions(config),
         pooling=config.pooling,
         loss_name=config.loss,
         embedding_dropout=config.embedding.dropout,
-        between_dropout=rnn.dropout,
+        between_dropout=config.rnn.dropout,
         pooled_dropout=config.dropout,
-        params={name: array.astype(dtype) for name, array in params.items()},
+        params=params,
     )
+
+
+def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a model, without making any.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The ``model`` section of a config.
+    vocabulary_size, classes : int
+        V and C.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        In the order in which the model's first weights are drawn.
+    """
+    cell, directions = _cell(config), _directions(config)
+    G, H, D = cell.gates, config.rnn.hidden, config.embedding.dim
+    shapes: dict[str, tuple[int, ...]] = {"embedding.W": (vocabulary_size, D)}
+    for layer in range(config.rnn.layers):
+        inputs = len(directions) * H if layer else D
+        for direction in directions:
+            prefix = f"rnn{layer}.{direction}"
+            shapes |= {f"{prefix}.Wx": (inputs, G * H), f"{prefix}.Wh": (H, G * H), f"{prefix}.b": (G * H,)}
+            if cell is GRU_RESET_AFTER:
+                shapes[f"{prefix}.bhn"] = (H,)
+    outputs = 1 if config.loss == "binary" else classes
+    return shapes | {"output.w": (len(directions) * H, outputs), "output.b": (outputs,)}
+
+
+def _cell(config: ModelConfig) -> Cell:
+    rnn = config.rnn
+    return GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]
+
+
+def _directions(config: ModelConfig) -> tuple[str, ...]:
+    return ("fwd", "bwd") if config.rnn.bidirectional else ("fwd",)

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnncli import __version__
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.config import Config, parse_config
 from rnncli.data.dataset import Dataset
 from rnncli.data.vocabulary import Vocabulary
-from rnncli.errors import CheckpointError, ConfigError
-from rnncli.models import Model, build_model
+from rnncli.errors import CheckpointError, ConfigError, shown_on_one_line
+from rnncli.models import Model, model_with, weight_shapes
 from rnncli.packing import Array
-from rnncli.randomness import generator
 from rnncli.training import Trainer
 
 
@@ -105,8 +106,13 @@ def load_trained(path: Path) -> Trained:
         metadata = checkpoint.metadata
         config = parse_config(metadata["config"], f"{path} (config)")
         labels, progress = tuple(metadata["labels"]), metadata["progress"]
-        int(progress["step"])
+        if type(progress["step"]) is not int:
+            raise ValueError("step")
         if len(set(labels)) < max(2, len(labels)) or not all(isinstance(label, str) for label in labels):
+            raise ValueError("labels")
+        if any(shown_on_one_line(label) != label for label in labels):
+            raise ValueError("labels")
+        if config.model.loss == "binary" and len(labels) != 2:
             raise ValueError("labels")
         vocabulary = Vocabulary(checkpoint.vocabulary)
     except ConfigError as error:
@@ -116,15 +122,17 @@ def load_trained(path: Path) -> Trained:
         raise CheckpointError(
             f"holds no usable {error}", where=str(path), remedy="Was it written by rnncli train?"
         ) from error
-    model = build_model(config.model, len(vocabulary), len(labels), generator(config.seed, "weights"))
-    for name, array in model.params.items():
-        saved = checkpoint.tensors.get(name)
-        if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
-            found = "is missing"
-            if saved is not None:
-                found = f"is {saved.dtype} {saved.shape}, its config says {array.dtype} {array.shape}"
+    # Sizes are compared before anything of that size is made: a file may claim any.
+    params = {}
+    for name, shape in weight_shapes(config.model, len(vocabulary), len(labels)).items():
+        array = checkpoint.tensors.get(name)
+        if array is None or (array.shape, array.dtype) != (shape, np.dtype(np.float32)):
+            found = (
+                "is missing" if array is None else f"is {array.dtype} {array.shape}, its config says float32 {shape}"
+            )
             raise CheckpointError(f"tensor {name} {found}", where=str(path), remedy="Was it written by rnncli train?")
-        model.params[name] = saved
+        params[name] = array
+    model = model_with(config.model, params)
     moments = {name: array for name, array in checkpoint.tensors.items() if "/" in name}
     return Trained(model, vocabulary, labels, config, progress, moments)
 
@@ -133,9 +141,9 @@ def _good_checkpoint_beside(path: Path) -> Path | None:
     """Return another checkpoint in the folder that can be read, the newest step first."""
     steps: dict[Path, int] = {}
     for other in path.parent.glob("*.safetensors"):
-        with suppress(CheckpointError, KeyError, TypeError):
+        with suppress(CheckpointError, KeyError, TypeError, ValueError):
             if other != path:
-                steps[other] = load_checkpoint(other).metadata["progress"]["step"]
+                steps[other] = int(load_checkpoint(other).metadata["progress"]["step"])
     return max(steps, key=lambda other: steps[other], default=None)
 
 
@@ -159,9 +167,22 @@ def take_weights(model: Model, data: Dataset, source: Trained, where: str) -> No
     Raises
     ------
     ConfigError
-        If a tensor has another shape in the two models, or the cells differ.
+        If a tensor has another shape in the two models, one has more of them, or the cells differ.
     """
     theirs = source.model.params
+    if source.model.cell is not model.cell:
+        raise ConfigError(
+            f"{where} has another cell ({source.config.model.rnn.cell}) than this config",
+            where="init_from",
+            remedy="Give model.rnn the cell of that checkpoint, a gru also its reset",
+        )
+    for name in theirs:
+        if name not in model.params:
+            raise ConfigError(
+                f"{where} has the tensor {name}, which the model of this config does not",
+                where="init_from",
+                remedy="Give the model section the sizes of that checkpoint",
+            )
     for name, array in model.params.items():
         if name.startswith("output.") and source.labels != data.labels:
             continue
@@ -174,10 +195,6 @@ def take_weights(model: Model, data: Dataset, source: Trained, where: str) -> No
             raise _does_not_fit(where, name, theirs[name].shape if name in theirs else None, array.shape)
         else:
             array[...] = theirs[name]
-    if source.model.cell is not model.cell:
-        raise ConfigError(
-            f"{where} has a {source.config.model.rnn.cell} of another kind", where="init_from", remedy="Use its cell"
-        )
 
 
 def _does_not_fit(where: str, name: str, theirs: tuple[int, ...] | None, ours: tuple[int, ...]) -> ConfigError:

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from tiny_runs import SAMPLE, tiny_config, write_csv
+from tiny_runs import ADJECTIVES, SAMPLE, tiny_config, write_csv
 
 from rnncli.assembly import build_trainer
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.data.dataset import load_dataset
-from rnncli.errors import CheckpointError
+from rnncli.errors import CheckpointError, ConfigError
 from rnncli.scoring import score
-from rnncli.trained import load_trained, save_trained
+from rnncli.trained import load_trained, save_trained, take_weights
 
 MODELS = [
     {"rnn": {"cell": "rnn", "hidden": 4}},
@@ -133,3 +133,104 @@ def test_damage_is_refused(tmp_path):
         refused(path)
     path.unlink()
     assert "no such file" in refused(path)
+
+
+# ---- init_from ------------------------------------------------------------------------------------------------------
+
+
+def started(folder, source, rows, **changes):
+    """Return a new model on other texts, before and after it took the weights of a saved run."""
+    path = folder / "other.csv"
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    changes = {"data": {"valid_fraction": 0.25}, **changes}
+    config = tiny_config(path, seed=7, **changes)
+    data = load_dataset(config.data, config.seed, None)
+    trainer = build_trainer(config, data)
+    before = {name: array.copy() for name, array in trainer.model.params.items()}
+    take_weights(trainer.model, data, load_trained(source), str(source))
+    return trainer.model.params, before, data
+
+
+OTHER_TEXTS = [(f"{noun} was {word}", label) for noun in ("film", "book") for word, label in ADJECTIVES.items()]
+
+
+def test_weights_are_taken_by_token_and_what_is_new_stays_fresh(tmp_path):
+    path, trainer, _, data = saved_run(tmp_path)
+    params, before, other = started(tmp_path, path, OTHER_TEXTS)
+    assert other.labels == data.labels
+    assert other.vocabulary.tokens != data.vocabulary.tokens
+    known, new = [], []
+    for number, token in enumerate(other.vocabulary.tokens):
+        row = params["embedding.W"][number]
+        if token in data.vocabulary:
+            known.append(number)
+            theirs = data.vocabulary.encode([token])[0]
+            assert row.tobytes() == trainer.model.params["embedding.W"][theirs].tobytes(), token
+        else:
+            new.append(number)
+            assert row.tobytes() == before["embedding.W"][number].tobytes(), token
+    assert 0 in known
+    assert {other.vocabulary.tokens[number] for number in new} >= {"was"}
+    assert known != [int(data.vocabulary.encode([other.vocabulary.tokens[number]])[0]) for number in known]
+    for name, array in trainer.model.params.items():
+        if name != "embedding.W":
+            assert params[name].tobytes() == array.tobytes() != before[name].tobytes(), name
+
+
+@pytest.mark.parametrize("labels", [{"pos": "good", "neg": "bad"}, {"pos": "pos", "neg": "mixed"}])
+def test_the_output_layer_is_fresh_where_the_labels_differ(tmp_path, labels):
+    path, trainer, *_ = saved_run(tmp_path)
+    params, before, _ = started(tmp_path, path, [(text, labels[label]) for text, label in OTHER_TEXTS])
+    for name in ("output.w", "output.b"):
+        assert params[name].tobytes() == before[name].tobytes()
+    assert params["rnn0.fwd.Wh"].tobytes() == trainer.model.params["rnn0.fwd.Wh"].tobytes()
+
+
+def test_more_labels_are_no_hindrance(tmp_path):
+    path, *_ = saved_run(tmp_path)
+    params, before, data = started(tmp_path, path, [*OTHER_TEXTS, ("film was so", "so"), ("end was so", "so")])
+    assert len(data.labels) == 3
+    assert params["output.w"].tobytes() == before["output.w"].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ({"embedding": {"dim": 9}}, "embedding.W"),
+        ({"rnn": {"cell": "gru", "hidden": 9}}, "rnn0.fwd.Wx"),
+        ({"rnn": {"cell": "gru", "hidden": 8, "layers": 2}}, "rnn1.fwd.Wx"),
+        ({"rnn": {"cell": "gru", "hidden": 8, "bidirectional": True}}, "rnn0.bwd.Wx"),
+        ({"rnn": {"cell": "lstm", "hidden": 8}}, "(gru)"),
+        ({"rnn": {"cell": "gru", "hidden": 8, "reset": "after"}}, "(gru)"),
+        ({"loss": "binary"}, "output.w"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("labels", ["same labels", "other labels"])
+def test_a_model_of_other_sizes_is_refused_both_ways(tmp_path, model, named, labels):
+    rows = [(text, label if labels == "same labels" else f"{label}2") for text, label in OTHER_TEXTS]
+    for theirs, ours in ((model, {}), ({}, model)):
+        (tmp_path / f"{len(theirs)}").mkdir()
+        path, *_ = saved_run(tmp_path / f"{len(theirs)}", model=theirs)
+        if labels == "other labels" and "loss" in model:
+            started(tmp_path, path, rows, model=ours)  # the output layer is not taken, so that it need not fit
+            continue
+        with pytest.raises(ConfigError) as caught:
+            started(tmp_path, path, rows, model=ours)
+        text = str(caught.value)
+        assert text.startswith((f"init_from: {path} has", f"init_from: {path} does not have "))
+        assert "\n" not in text
+        assert named in text or "(lstm)" in text
+        assert caught.value.exit_code == 2
+
+
+def test_init_from_starts_a_new_run_where_resume_goes_on(tmp_path):
+    """Step, moments, schedule and the order of the batches begin anew: the same weights do not make the same run."""
+    path, trainer, config, data = saved_run(tmp_path)
+    fresh = build_trainer(config, data)
+    take_weights(fresh.model, data, load_trained(path), str(path))
+    assert all(array.tobytes() == fresh.model.params[name].tobytes() for name, array in trainer.model.params.items())
+    assert (fresh.step, fresh.optimizer.step_count, fresh.optimizer.state) == (0, 0, {})
+    first = next(fresh.run())
+    assert first.step == 1
+    assert load_trained(path).model.params["output.w"].tobytes() == trainer.model.params["output.w"].tobytes()
