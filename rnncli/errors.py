@@ -4,6 +4,28 @@ Everything rnncli refuses is a :class:`RnncliError`. The command line prints it 
 ``exit_code``: 1 when something failed, 2 when the command or the config was misused.
 """
 
+import re
+
+# What would break a line or steer a terminal, and halves of surrogate pairs, as bytes that are not UTF-8 leave them in
+# the name of a file.
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def shown_on_one_line(text: str) -> str:
+    """Return text as a terminal can show it on one line.
+
+    Parameters
+    ----------
+    text : str
+        Any text, such as a path.
+
+    Returns
+    -------
+    str
+        The same with control characters, line ends and lone surrogates escaped.
+    """
+    return _UNSHOWABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
 
 class RnncliError(Exception):
     """Something the user can mend.
@@ -21,6 +43,8 @@ class RnncliError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        where, remedy = (None if text is None else shown_on_one_line(text) for text in (where, remedy))
+        what = "\n".join(shown_on_one_line(line) for line in what.split("\n"))
         self.what, self.where, self.remedy = what, where, remedy
         text = f"{where}: {what}" if where else what
         super().__init__(f"{text}. {remedy}" if remedy else text)

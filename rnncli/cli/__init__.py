@@ -5,6 +5,7 @@ Commands are imported when they are run, so that ``rnncli --help`` costs no more
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -54,6 +55,8 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; every RnncliError becomes one line and its exit code."""
     default_to_one_thread()
+    if isinstance(sys.stdout, TextIOWrapper):  # a path may hold what its encoding does not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = cli.main(standalone_mode=False, prog_name="rnncli")
         sys.exit(result if isinstance(result, int) else 0)

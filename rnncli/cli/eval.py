@@ -93,7 +93,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
 
 def _write_predictions(path: Path, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
     try:
-        with path.open("w", encoding="utf-8") as file:
+        # The name of a file may hold bytes that are not UTF-8; escaped this way they are JSON.
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
             for row, probabilities in zip(evaluation.rows, evaluation.probabilities, strict=True):
                 prediction = {
                     "where": row.where,

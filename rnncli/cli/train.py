@@ -49,8 +49,9 @@ def _print_summary(summary: Summary, folder: RunDir) -> None:
     )
     for row in summary.validations:
         best = "  best" if row is summary.best else ""
+        train_loss = "-" if row["train_loss"] is None else f"{row['train_loss']:.4f}"  # None: every batch was skipped
         click.echo(
-            f"{row['epoch']:>5} {row['step']:>7} {row['train_loss']:>11.4f} {row['loss']:>11.4f} "
+            f"{row['epoch']:>5} {row['step']:>7} {train_loss:>11} {row['loss']:>11.4f} "
             f"{row['accuracy']:>9.2%} {row['macro_f1']:>9.2%} {row['seconds']:>8.1f}{best}"
         )
     stopped = "stopped early after" if summary.stopped_early else "finished in"

@@ -112,6 +112,8 @@ def from_values(values: Mapping[str, Any], where: str) -> Loaded:
             return [copy(item, (*path, index)) for index, item in enumerate(value)]
         if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and _is_utf8(value)):
             return value
+        if isinstance(value, str):
+            raise ConfigError(f"{value[:60]!a} cannot be written as UTF-8", where=_at(where, path))
         raise ConfigError(f"{type(value).__name__} is not a kind of value a config has", where=_at(where, path))
 
     return Loaded(where, copy(values, ()))

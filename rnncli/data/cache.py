@@ -5,12 +5,14 @@ and the version of the code. It holds a digest of its own contents. An entry tha
 written costs time and nothing else, and the folder may be deleted whenever one likes.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import stat
 import tempfile
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from rnncli.data.tokenizers import TOKENIZERS_VERSION
 
 # Raised whenever the same files and settings give other arrays, or an entry is laid out in another way.
 CACHE_VERSION = 1
+# A file of which no more has been written for so long is no longer being written.
+UNFINISHED_SECONDS = 600
 
 _log = logging.getLogger(__name__)
 _DIGEST = "digest"
@@ -131,6 +135,7 @@ def save_entry(path: Path, entry: Entry) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_unfinished(path.parent)
         handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(save(arrays))
@@ -140,7 +145,16 @@ def save_entry(path: Path, entry: Entry) -> None:
         _log.info("did not write the cache file %s: %s", path, error)
     finally:
         if temporary is not None:
-            os.unlink(temporary)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _clear_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed have left; a younger file may be one that is being written."""
+    for file in folder.glob(".writing-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
+                file.unlink()
 
 
 def _arrays_digest(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from rnncli.errors import DataError
+from rnncli.errors import DataError, shown_on_one_line
 
 # Names listed in one error; a file may have thousands of columns.
 _MOST_LISTED = 20
@@ -95,9 +95,11 @@ def usable_label(value: str, where: str) -> str:
     Raises
     ------
     DataError
-        Nothing is left.
+        Nothing is left, or a control character in it, which would upset every table that shows the label.
     """
     label = value.strip()
     if not label:
         raise DataError("the label is empty", where=where, remedy="Give the row a label or remove it")
+    if shown_on_one_line(label) != label:
+        raise DataError(f"the label {shown(label)} holds a control character", where=where, remedy="Remove it")
     return label

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rnncli.data.readers.columns import shown
+from rnncli.data.readers.columns import shown, usable_label
 from rnncli.data.rows import OnBad, Row, report_bad
 from rnncli.data.text_files import Line, read_lines
 from rnncli.errors import DataError
@@ -81,5 +81,6 @@ def _split(line: Line, where: str) -> tuple[str, str]:
     name = found[0][1].strip()
     if not name:
         raise DataError(f"nothing follows {PREFIX}", where=where, remedy=f"Write the label after it: {PREFIX}pos")
+    name = usable_label(name, where)
     before, after = line.text[: found[0].start()].strip(_SPACE), line.text[found[0].end() :].strip(_SPACE)
     return f"{before} {after}" if before and after else before or after, name
