@@ -14,7 +14,6 @@ from rnncli import checkpoint, run
 from rnncli.checkpoint import load_checkpoint
 from rnncli.config import load_config
 from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError, RnncliError
-from rnncli.recording import peak_memory_mb
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.trained import load_trained
@@ -355,11 +354,3 @@ def test_the_cache_is_beside_the_runs_and_spares_the_reading(data, monkeypatch):
     assert len(list(Path("runs/.cache").iterdir())) == 1
     monkeypatch.setattr("rnncli.data.dataset.read_parts", None)  # reading again would fail
     go(tiny_config(data), "runs/two")
-
-
-def test_peak_memory_is_in_megabytes():
-    status = Path("/proc/self/status")
-    if not status.exists():
-        pytest.skip("there is no /proc")
-    kibibytes = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    assert peak_memory_mb() == pytest.approx(kibibytes / 1e3, rel=0.1)
