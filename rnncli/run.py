@@ -166,6 +166,12 @@ def _follow(
     fingerprint = digest_of_data(data)
 
     def save(*paths: Path) -> None:
+        broken = not_finite(trainer.model.params)
+        if broken is not None:  # the checkpoint before is of more use
+            raise GradientError(
+                f"the weights {broken} are not finite after step {trainer.step}, whose gradients were",
+                remedy="Lower optim.lr; the checkpoints of the steps before are kept",
+            )
         state = {
             **trainer.counters(),
             "sums": recorder.state(),
@@ -203,9 +209,8 @@ def _follow(
                     raise error
                 recorder.resume_clock()
     except GradientError:
-        # As it was before the step that went wrong; unless the one before broke the weights, which `last` is spared.
         if not_finite(trainer.model.params) is None:
-            save(run_dir.last)
+            save(run_dir.last)  # as it was before the step that went wrong
         raise
 
 

@@ -245,7 +245,7 @@ class Trainer:
     def _remedy(self) -> str:
         """Say which setting to change after a batch that was not finite."""
         if self.settings.clip_norm is None:
-            return "Set optim.clip_norm to 1.0"
+            return "Lower optim.lr, or set optim.clip_norm to 1.0"
         if self.settings.on_nonfinite == "skip":
             return f"{MOST_SKIPPED} batches in a row were skipped; lower optim.lr"
         return "Lower optim.lr, or set train.on_nonfinite to skip if it is one bad batch"
