@@ -156,7 +156,8 @@ def test_an_interrupted_download_goes_on_in_the_next_call(imdb, monkeypatch):
     imdb.cut_after = [100] * 4
     imdb.understands_ranges = False
     assert "Type the command again" in fail("imdb")
-    assert os.listdir("data") == ["archive.tar.gz.part"]
+    assert os.listdir("data") == [".imdb.download"]
+    assert os.listdir("data/.imdb.download") == ["archive.tar.gz.part"]
     imdb.understands_ranges = True
     succeed("imdb")
     assert imdb.ranges[-1] == "bytes=100-"
@@ -169,6 +170,17 @@ def test_an_archive_fetched_by_hand_is_used_and_kept(imdb):
     succeed("imdb")
     assert imdb.ranges == []
     assert sorted(os.listdir("data")) == ["aclImdb", "archive.tar.gz"]
+
+
+def test_what_could_not_be_removed_is_removed_by_the_next_call(imdb, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("rnncli.data.obtain.shutil.rmtree", lambda *_, **__: None)
+        succeed("imdb")
+        Path("data/.aclImdb.unpacking").mkdir()
+    assert sorted(os.listdir("data")) == [".aclImdb.unpacking", ".imdb.download", "aclImdb"]
+    assert "there already" in succeed("imdb")
+    assert os.listdir("data") == ["aclImdb"]
+    assert len(imdb.ranges) == 1
 
 
 def test_something_else_in_its_place_is_kept(imdb):

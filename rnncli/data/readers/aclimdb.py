@@ -72,7 +72,7 @@ def _label_folders(path: str | Path) -> dict[str, list[str]]:
     if not any(labels.values()):
         raise _no_labels(path)
     for name, texts in labels.items():
-        if not name.isprintable():
+        if not name.isprintable() or name != name.strip():
             raise DataError(
                 f"the sub-folder {name!a} is not a usable label", where=str(path), remedy="Rename or remove it"
             )
