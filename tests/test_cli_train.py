@@ -4,14 +4,18 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from tiny_runs import SAMPLE, jsonl, tiny_values, write_config, write_csv
 
+from rnncli import run
 from rnncli.cli.train import command
+from rnncli.run_dir import RunDir
 from rnncli.trained import load_trained
+from rnncli.verifying import digests_of
 
 RUN = [".lock", "best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
 
@@ -138,7 +142,7 @@ def test_a_model_too_large_for_memory_is_one_line(cli, config):
 
 
 def test_no_option_is_without_effect():
-    """Each is used in a test above, --resume in test_resuming.py."""
+    """Each is used in a test of this file."""
     assert {parameter.name for parameter in command.params} == {
         *("config", "overrides", "run_dir", "overwrite", "resume", "as_json")
     }
@@ -205,3 +209,258 @@ def test_ctrl_c_while_the_data_is_read(workdir):
     code, out, err = process.interrupt()
     assert (code, out, err.strip()) == (130, "", "rnncli: interrupted")
     assert not Path("runs/c").exists()
+
+
+# ---- going on with a run --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def straight(cli, config):
+    """Digests of the run, never interrupted."""
+    assert cli("train", config, "--run-dir", "straight").code == 0
+    return digests_of(RunDir(Path("straight")))
+
+
+def at_step(number, code):
+    """Return what makes a process do something in a step, before that is recorded.
+
+    The run has ten steps; it validates after the fifth and the last, and with ``SAVING`` saves every third.
+    """
+    return f"""
+import os, pathlib, signal, time, rnncli.recording
+step = rnncli.recording.Recorder.step
+def at_step(self, event):
+    if event.step == {number}:
+{textwrap.indent(textwrap.dedent(code), " " * 8)}
+    step(self, event)
+rnncli.recording.Recorder.step = at_step
+"""
+
+
+SAVING = ("--set", "train.checkpoint_every_steps=3")
+
+
+def ended(config, *arguments, prepare):
+    """Run the command line in a process that ends by itself or by its own hand."""
+    process = Process("train", config, *arguments, prepare=prepare).process
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def same_as_straight(straight, folder="runs/c"):
+    """Whether the run is the one that was never interrupted, but for the saves in between."""
+    found = digests_of(RunDir(Path(folder)))
+    assert found == straight
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(cli, config, straight, number):
+    code, out, err = ended(config, prepare=at_step(7, f"os.kill(os.getpid(), {int(number)})"))
+    assert (code, out) == (128 + number, "")
+    line = err.splitlines()[-1]
+    assert line == "rnncli: interrupted at step 7 of 10. To go on: rnncli train --resume runs/c"
+    assert load_trained(Path("runs/c/last.safetensors")).progress["step"] == 7
+    done = cli(*line.partition("rnncli: ")[2].partition("To go on: rnncli ")[2].split())
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == "next: rnncli eval runs/c/best.safetensors"
+    same_as_straight(straight)
+    assert [row["step"] for row in jsonl(Path("runs/c/metrics.jsonl")) if row["kind"] == "resumed"] == [7]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_step_lets_the_run_end(config, straight, number):
+    code, out, _ = ended(config, prepare=at_step(10, f"os.kill(os.getpid(), {int(number)})"))
+    assert code == 0
+    assert "next: rnncli eval" in out
+    same_as_straight(straight)
+
+
+# A second signal comes while the checkpoint of step 7 is on its way to the disk.
+WHILE_SAVING = """
+os.kill(os.getpid(), signal.SIGINT)
+sync = os.fsync
+def signalled(descriptor):
+    sync(descriptor)
+    if os.readlink(f"/proc/self/fd/{{descriptor}}").endswith(".tmp"):
+        os.kill(os.getpid(), {})
+        time.sleep(10)
+os.fsync = signalled
+"""
+
+
+@pytest.mark.parametrize(
+    ("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_second_signal_stops_at_once_and_harms_nothing(cli, config, second, code):
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("there is no /proc")
+    assert cli("train", config, *SAVING, "--run-dir", "straight").code == 0
+    prepare = at_step(7, WHILE_SAVING.format(int(second)))
+    ended_with, out, err = ended(config, *SAVING, prepare=prepare)
+    assert (ended_with, out) == (code, "")
+    assert load_trained(Path("runs/c/last.safetensors")).progress["step"] == 6
+    if second == signal.SIGINT:
+        assert err.splitlines()[-1] == "rnncli: interrupted"
+        assert sorted(os.listdir("runs/c")) == RUN
+    else:  # it could not tidy up after itself; whoever comes next does
+        assert len([name for name in os.listdir("runs/c") if name.endswith(".tmp")]) == 1
+    assert cli("train", "--resume", "runs/c").code == 0
+    assert sorted(os.listdir("runs/c")) == RUN
+    same_as_straight(digests_of(RunDir(Path("straight"))))
+
+
+# Killed in the middle of a write, and on both sides of the renaming.
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+MOMENTS = {
+    "before the step": KILL,
+    "in the middle of a write": f"""
+whole = pathlib.Path.open
+def cut(self, *arguments, **keywords):
+    file = whole(self, *arguments, **keywords)
+    if self.name.startswith(".last"):
+        file.write(b"half of it")
+        file.flush()
+        {KILL}
+    return file
+pathlib.Path.open = cut
+""",
+    "before renaming": f"os.replace = lambda *_: {KILL}",
+    "after renaming": f"whole = os.replace; os.replace = lambda *paths: (whole(*paths), {KILL})",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_that_is_killed_goes_on_from_a_whole_checkpoint(cli, config, moment):
+    assert cli("train", config, *SAVING, "--run-dir", "straight").code == 0
+    code, *_ = ended(config, *SAVING, prepare=at_step(7, MOMENTS[moment]))
+    assert code == -signal.SIGKILL
+    step = load_trained(Path("runs/c/last.safetensors")).progress["step"]
+    assert step == (9 if moment == "after renaming" else 6)
+    rows = jsonl(Path("runs/c/metrics.jsonl"))
+    assert rows[-1]["step"] == (6 if moment == "before the step" else 8)
+    assert cli("train", config, *SAVING, "--resume").code == 0
+    assert sorted(os.listdir("runs/c")) == RUN
+    same_as_straight(digests_of(RunDir(Path("straight"))))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--resume", "runs/c"],
+        ["runs/c", "--resume"],
+        ["c.yaml", "--resume"],
+        ["--resume", "c.yaml"],
+        ["runs/c/config.yaml", "--resume"],
+        ["c.yaml", "--resume", "--run-dir", "runs/c"],
+    ],
+)
+def test_every_way_to_say_resume(cli, config, straight, arguments):
+    assert cli("train", config, "--set", "train.max_steps=7").code == 0
+    done = cli("train", *arguments, "--set", "train.max_steps=null", "--json")
+    assert done.code == 0, done
+    assert json.loads(done.out)["validations"][-1]["step"] == 10
+    found = digests_of(RunDir(Path("runs/c")))
+    for kind in ("weights", "moments"):  # it was validated once more, at the seventh step
+        assert found[f"{kind} of last.safetensors"] == straight[f"{kind} of last.safetensors"]
+
+
+def test_a_finished_run_is_resumed_without_a_step(cli, config, straight):
+    assert cli("train", config).code == 0
+    before = {name: Path("runs/c", name).read_bytes() for name in ("last.safetensors", "best.safetensors")}
+    one, other = cli("train", "--resume", "runs/c"), cli("train", config, "--resume")
+    assert one.code == other.code == 0
+    assert one.out.splitlines()[0].split()[:2] == ["epoch", "step"]
+    assert "  step " not in one.err
+    assert {name: Path("runs/c", name).read_bytes() for name in before} == before
+    same_as_straight(straight)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["c.yaml", "--resume"], 1, ["runs/c", "no checkpoint"]),
+        (["runs/c", "--resume"], 2, ["runs/c", "no such file"]),
+        (["runs", "--resume"], 2, ["runs/config.yaml", "no such file"]),
+        (["c.yaml", "--resume", "--run-dir", "tiny.csv"], 1, ["tiny.csv"]),
+        (["runs"], 2, ["runs", "folder"]),
+    ],
+)
+def test_nothing_to_resume_is_one_line(cli, config, arguments, code, words):
+    Path("runs").mkdir()
+    line = cli.refused("train", *arguments, code=code)
+    for word in words:
+        assert word in line
+    assert os.listdir("runs") == []
+
+
+def test_a_config_that_has_changed_is_refused_a_line_a_key(cli, config):
+    assert cli("train", config).code == 0
+    before = {path.name: path.read_bytes() for path in Path("runs/c").iterdir()}
+    values = tiny_values("tiny.csv", name="c", seed=8, train={"epochs": 3})
+    values["data"]["train"]["path"] = str(Path("tiny.csv").absolute())
+    write_config(config, values)
+    done = cli("train", config, "--resume")
+    assert done.code == 2
+    assert not done.out
+    lines = done.err.splitlines()
+    assert lines[0].startswith("rnncli: seed: the run has 1, the config now says 8. ")
+    assert lines[1] == (
+        "train.epochs: the run has 2, the config now says 3. To change it on the way, say so: --set train.epochs=3"
+    )
+    assert len(lines) == 2
+    assert {path.name: path.read_bytes() for path in Path("runs/c").iterdir()} == before
+    done = cli("train", config, "--resume", "--set", "seed=1", "--set", "train.epochs=3")
+    assert done.code == 0
+    history = [row for row in jsonl(Path("runs/c/metrics.jsonl")) if row["kind"] == "resumed"]
+    assert [row["changed"] for row in history] == [{"train.epochs": [2, 3]}]
+
+
+def test_a_second_trainer_is_refused_while_the_first_lives(cli, config):
+    process = Process("train", config, prepare=at_step(7, "open('there', 'w').close(); time.sleep(60)"))
+    process.wait_for(Path("there").exists)
+    try:
+        before = {path.name: path.read_bytes() for path in Path("runs/c").iterdir()}
+        for arguments in ([config], [config, "--overwrite"], [config, "--resume"], ["--resume", "runs/c"]):
+            line = cli.refused("train", *arguments)
+            assert line.startswith(f"rnncli: runs/c: another trainer is at work here (process {process.process.pid}).")
+        assert {path.name: path.read_bytes() for path in Path("runs/c").iterdir()} == before
+    finally:
+        process.process.kill()
+        process.process.communicate()
+    assert cli("train", "--resume", "runs/c").code == 0
+
+
+def test_minutes_between_saves(cli, config, monkeypatch):
+    """Each look at the clock finds it half a minute later."""
+    now, saved = iter(range(0, 10**6, 30)), []
+    monkeypatch.setattr("rnncli.run.time.monotonic", lambda: next(now))
+    save = run.save_trained
+
+    def noted(path, trainer, *more):
+        saved.append((path.name, trainer.step))
+        save(path, trainer, *more)
+
+    monkeypatch.setattr("rnncli.run.save_trained", noted)
+    assert cli("train", config, "--set", "train.checkpoint_every_minutes=1.4", "--set", "train.epochs=1").code == 0
+    # A look a step, and one more when it was saved: it takes three looks to come to 1.4 minutes.
+    assert [step for name, step in saved if name.startswith("last")] == [3, 5]
+
+
+def test_a_run_from_the_weights_of_another(cli, config):
+    assert cli("train", config).code == 0
+    first = ("--set", "name=d", "--set", "train.max_steps=1", "--set", "optim.lr=1e-9")
+    assert cli("train", config, *first, "--set", "init_from=runs/c/last.safetensors").code == 0
+    old, new = (load_trained(Path(f"runs/{name}/last.safetensors")).model.params for name in "cd")
+    for name, array in old.items():
+        assert array == pytest.approx(new[name], abs=1e-7)
+    assert load_trained(Path("runs/d/last.safetensors")).progress["step"] == 1
+    line = cli.refused("train", config, *first[:1], "name=e", "--set", "init_from=missing.safetensors")
+    assert line.startswith("rnncli: missing.safetensors: there is no such file")
+    line = cli.refused(
+        *("train", config, "--set", "name=e", "--set", "init_from=runs/c/last.safetensors"),
+        *("--set", "model.rnn.hidden=9"),
+        code=2,
+    )
+    assert "rnn0.fwd.Wx" in line
+    assert not Path("runs/e").exists()
