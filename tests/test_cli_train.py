@@ -15,6 +15,7 @@ from rnncli import run
 from rnncli.cli.train import command
 from rnncli.run_dir import RunDir
 from rnncli.trained import load_trained
+from rnncli.training import Trainer
 from rnncli.verifying import digests_of
 
 RUN = [".lock", "best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
@@ -464,3 +465,14 @@ def test_a_run_from_the_weights_of_another(cli, config):
     )
     assert "rnn0.fwd.Wx" in line
     assert not Path("runs/e").exists()
+
+
+def test_a_training_loss_of_nothing_but_skipped_batches_is_a_dash(cli, config, monkeypatch):
+    update = Trainer._update
+    monkeypatch.setattr(Trainer, "_update", lambda *arguments: update(*arguments)._replace(skipped=True))
+    done = cli("train", config)
+    assert done.code == 0
+    assert [line.split()[2] for line in done.out.splitlines()[1:3]] == ["-", "-"]
+    assert [row["train_loss"] for row in jsonl(Path("runs/c/metrics.jsonl")) if row["kind"] == "validation"] == [
+        None
+    ] * 2

@@ -1,4 +1,5 @@
 import io
+import math
 
 import pytest
 from tiny_runs import prepared, tiny_config, write_csv
@@ -101,3 +102,36 @@ def test_a_bar_is_taken_away_when_the_run_breaks_off(config):
     progress.finished()
     assert progress.bar is None
     progress.finished()
+
+
+def line_of(config, events, first_step=0):
+    """Return the lines that steps give, from a trainer that began at a step."""
+    stream = io.StringIO()
+    trainer, data = prepared(config)
+    trainer.step = first_step
+    progress = ConsoleProgress(config.train.log_every, stream)
+    progress.started(trainer, data)
+    progress.start -= 10  # ten seconds ago
+    for event in events:
+        progress.step(event, 100.0)
+    return stream.getvalue().splitlines()[1:]
+
+
+def step(number, loss=0.5, skipped=False):
+    return StepDone(number, 1, loss, 0.5, 0.01, 1.0, 4, 30, skipped)
+
+
+def test_a_skipped_batch_spoils_no_figure(config):
+    (line,) = line_of(config, [step(1, 0.25), step(2, math.nan, skipped=True), step(3, 0.75)])
+    assert "  loss 0.5000  accuracy 50.0%  " in line
+    (line,) = line_of(config, [step(number, math.inf, skipped=True) for number in (1, 2, 3)])
+    assert "  loss -  accuracy -  100 tokens/s" in line
+
+
+def test_the_time_left_of_a_resumed_run_counts_the_steps_made_since(config):
+    total = prepared(config)[0].total_steps
+    assert total == 18
+    (line,) = line_of(config, [step(number) for number in (1, 2, 3)])
+    assert line.endswith("0:50 left")  # 15 steps, three in ten seconds
+    *_, line = line_of(config, [step(number) for number in (14, 15)], first_step=13)
+    assert line.endswith("0:15 left")  # three steps, two in ten seconds
