@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from rnncli import checkpoint
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
-from rnncli.errors import CheckpointError
+from rnncli.errors import CheckpointError, shown_on_one_line
 
 METADATA = {"config": {"name": "x", "lr": 1e-08}, "labels": ["ne\u0301g", "p\u00f6s\n"], "best": None, "step": 2**70}
 VOCABULARY = ["<unk>", "film", "", "new\nline", "\u00e9t\u00e9", "\U0001f600", "nul\0"]
@@ -40,7 +40,7 @@ def refused(path):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     text = str(caught.value)
-    assert text.startswith(str(path)), text
+    assert text.startswith(shown_on_one_line(str(path))), text
     assert "\n" not in text
     assert caught.value.exit_code == 1
     return text

@@ -21,7 +21,7 @@ def config(workdir):
 @pytest.fixture
 def trained(config):
     data = load_dataset(config.data, config.seed, None)
-    return Trained(build_trainer(config, data).model, data.vocabulary, data.labels, config, {"step": 0})
+    return Trained(build_trainer(config, data).model, data.vocabulary, data.labels, config, {"step": 0}, {})
 
 
 def rows(*pairs):
