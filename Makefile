@@ -6,13 +6,14 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # pytest comes last in `check`, also under make -j.
 .NOTPARALLEL:
-.PHONY: help quickstart test lint check clean
+.PHONY: help quickstart test lint check torture clean
 
 help:
 	@echo "make quickstart  fetch a small set of film reviews, train a classifier on it, say how good it is"
 	@echo "make test        run the tests"
 	@echo "make lint        look at the style: ruff check, ruff format --check"
 	@echo "make check       lint, mypy and the tests; what a change must pass"
+	@echo "make torture     kill it, damage its files, fail its writes, fuzz it; some 20 minutes (TORTURE=--quick: one)"
 	@echo "make clean       remove the virtual environment and every cache (data and runs are kept)"
 
 quickstart: $(VENV)/.installed
@@ -30,6 +31,9 @@ lint: $(VENV)/.installed-test
 check: lint
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+torture: $(VENV)/.installed-fuzz
+	$(BIN)/python tests/torture $(TORTURE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
@@ -50,3 +54,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 $(VENV)/.installed-test: $(VENV)/.made pyproject.toml
 	$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-test
+	$(PIP) --editable '.[test,fuzz]' || echo "atheris cannot be installed here: the fuzzing will be reported as not run"
+	@touch $@

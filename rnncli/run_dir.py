@@ -46,7 +46,8 @@ class RunDir:
 
     @property
     def _files(self) -> tuple[Path, ...]:
-        return self.config, self.metrics, self.last, self.best
+        # In the order in which they are removed: no checkpoint is ever without its metrics.
+        return self.last, self.best, self.metrics, self.config
 
     def refuse_earlier_run(self) -> None:
         """Raise RnncliError if the folder holds a run already."""

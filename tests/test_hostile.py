@@ -1,5 +1,6 @@
 """What nobody should feed to a program, fed to this one as a user would: one line each, and nothing is run."""
 
+import errno
 import gzip
 import json
 import os
@@ -295,6 +296,27 @@ def test_every_batch_skipped_before_a_validation(cli, config, monkeypatch):
     assert done.out.splitlines()[1].split()[:3] == ["1", "2", "-"]
 
 
+@pytest.mark.parametrize("number", range(1, 5))
+def test_overwriting_that_fails_half_way_leaves_no_checkpoint_without_its_metrics(cli, run, monkeypatch, number):
+    """A checkpoint alone would be resumed without the rows before it."""
+    removed = []
+    unlink = Path.unlink
+
+    def fail_at_one(self, missing_ok=False):
+        if self.parent == run and not self.name.startswith("."):
+            removed.append(self.name)
+            if len(removed) == number:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(self, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fail_at_one)
+        assert "cannot be written: Input/output error" in cli.refused("train", "c.yaml", "--overwrite")
+    assert len(removed) == number
+    left = {path.name for path in run.iterdir()}
+    assert {"metrics.jsonl", "config.yaml"} <= left or not left & {"last.safetensors", "best.safetensors"}
+
+
 # ---- the cache ------------------------------------------------------------------------------------------------------
 
 
@@ -453,3 +475,16 @@ def test_the_fuzz_targets_hold(tmp_path, name):
             check(seed)
         for _ in range(100):
             check(mutated(rng, rng.choice(seeds)))
+
+
+def test_a_quick_turn_of_the_torture():
+    """The whole of it, and what it has found, is in docs/reliability.md."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "torture"), "--quick", "kill-writes", "corruption"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "2 tests, all good"
