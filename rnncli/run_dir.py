@@ -92,7 +92,10 @@ class RunDir:
         """Write the resolved config, whole or not at all."""
         beside = self.config.with_name(f".{self.config.name}.tmp")
         try:
-            beside.write_text(dump_config(config), encoding="utf-8")
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(dump_config(config))
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(beside, self.config)
         except OSError as error:
             with suppress(OSError):
