@@ -114,7 +114,7 @@ def train_run(
         If anything the user gave cannot be used, a loss is not finite, or SIGINT or SIGTERM came.
     """
     if resume:
-        run_dir.refuse_nothing()
+        run_dir.require_checkpoint()
     with run_dir.locked():
         saved = load_trained(run_dir.last) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}

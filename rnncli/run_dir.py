@@ -59,7 +59,7 @@ class RunDir:
                 remedy=f"Add --overwrite to replace it{go_on}, or --set name=OTHER to keep both",
             )
 
-    def refuse_nothing(self) -> None:
+    def require_checkpoint(self) -> None:
         """Raise RnncliError if the folder has no checkpoint to go on from."""
         if not (self.last.exists() or self.best.exists()):
             raise RnncliError(

@@ -190,7 +190,7 @@ def test_a_folder_without_a_checkpoint_cannot_be_resumed(folder, name):
     if name:
         (folder.root / name).write_text("mine")
     if name and name.endswith("safetensors"):
-        folder.refuse_nothing()
+        folder.require_checkpoint()
     else:
         with pytest.raises(RnncliError, match=r"^runs/x: holds no checkpoint to go on from"):
-            folder.refuse_nothing()
+            folder.require_checkpoint()
