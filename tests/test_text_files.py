@@ -199,6 +199,21 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
         list(read_lines(write(tmp_path, "a", gzip.compress(b"a" * (2**20 + 1)))))
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_bomb_of_many_lines_is_refused(tmp_path, monkeypatch, pack):
+    path = tmp_path / "a.csv"
+    path.write_bytes(pack(b"x,y\n" * 50_000))
+    assert len(list(read_lines(path))) == 50_000
+    monkeypatch.setattr(text_files, "UNPACKED_FREELY", 100_000)
+    assert path.stat().st_size * text_files.MAX_RATIO < 190_000
+    with pytest.raises(
+        DataError, match=r"a\.csv: unpacks to more than 200 times its size\. If that is meant, unpack it"
+    ):
+        list(read_lines(path))
+    path.write_bytes(b"x,y\n" * 50_000)  # not compressed: it is as large as it is
+    assert len(list(read_lines(path))) == 50_000
+
+
 def test_read_text_stops_at_its_limit(tmp_path):
     path = write(tmp_path, "a", "12345")
     assert read_text(path, 5) == "12345"
@@ -212,3 +227,13 @@ def test_the_file_is_closed_when_reading_stops_early(tmp_path):
     file = lines.gi_frame.f_locals["file"]
     lines.close()
     assert file.closed
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    code = "import sys; from rnncli.data.text_files import read_text; read_text(sys.argv[1], 9)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "pipe")], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert "pipe: is not a regular file" in done.stderr

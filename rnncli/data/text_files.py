@@ -4,6 +4,7 @@ Lines end at a line feed. Line numbers start at 1, byte offsets at 0; in a compr
 is inside.
 """
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,9 @@ from rnncli.errors import DataError
 
 # A line past this is not a text to train on but a binary file, or an archive made to fill the memory.
 MAX_LINE_BYTES = 64 * 2**20
+# Texts are compressed to a third or a tenth. What unpacks to more than both of these was made to take time or memory.
+UNPACKED_FREELY = 16 * 2**20
+MAX_RATIO = 200
 
 _BOM = b"\xef\xbb\xbf"
 _TO_UTF8 = "Save the file as UTF-8 (a Latin-1 file: iconv -f latin1 -t utf-8 OLD > NEW)"
@@ -58,11 +62,13 @@ def read_lines(path: str | Path) -> Iterator[Line]:
     Raises
     ------
     DataError
-        As `open_bytes`; also an empty file, UTF-16, a zip archive, a line longer than 64 MiB.
+        As `open_bytes`; also an empty file, UTF-16, a zip archive, a line longer than 64 MiB, a compressed file that
+        unpacks to more than 200 times its size.
     """
     offset = 0
     number = 0
     with open_bytes(path) as file:
+        most = max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size)
         for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
             where = f"{path}:{number}"
             if len(raw) > MAX_LINE_BYTES:
@@ -81,6 +87,12 @@ def read_lines(path: str | Path) -> Iterator[Line]:
                 line = Line(number, text, problem)
             yield line
             offset += len(raw)
+            if offset > most:
+                raise DataError(
+                    f"unpacks to more than {MAX_RATIO} times its size",
+                    where=str(path),
+                    remedy="If that is meant, unpack it yourself and name the file inside",
+                )
     if number == 0:
         raise DataError("the file is empty", where=str(path))
 

@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ class Faults:
 
 def fail_writes(folder: Path, quick: bool) -> Iterator[Result]:
     """Go through all scenarios."""
+    for name in ("train", "eval", "data_get"):  # here, rather than again and again in the copies of this process
+        import_module(f"rnncli.cli.{name}")
     with contextlib.chdir(folder):
         for scenario in (*_training(folder), _evaluating(folder), *_fetching(folder)):
             yield _every_write(scenario, folder, quick)
