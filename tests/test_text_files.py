@@ -2,6 +2,8 @@ import bz2
 import gzip
 import lzma
 import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -160,7 +162,7 @@ def test_a_file_used_as_a_folder(tmp_path):
 
 
 def test_device():
-    with pytest.raises(DataError, match="is not a regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         list(read_lines(os.devnull))
 
 
@@ -236,4 +238,4 @@ def test_a_named_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "pipe")], capture_output=True, text=True, timeout=30, check=False
     )
-    assert "pipe: is not a regular file" in done.stderr
+    assert "pipe: cannot be read (not a regular file" in done.stderr

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import tempfile
 import time
 import unicodedata
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.data.compressed_files import open_regular
 from rnncli.data.readers import Source
 from rnncli.data.settings import DataSettings
 from rnncli.data.tokenizers import TOKENIZERS_VERSION
@@ -193,17 +193,8 @@ def _hash_tree(hasher: "hashlib.blake2b", folder: Path) -> None:
 
 def _hash_file(hasher: "hashlib.blake2b", path: str | Path, name: str) -> None:
     """Add a file's name, size and bytes."""
-    with open(path, "rb", buffering=0, opener=_open_regular) as file:
+    with open(path, "rb", buffering=0, opener=open_regular) as file:
         size = os.fstat(file.fileno()).st_size
         hasher.update(f"{name}\0{size}\0".encode("utf-8", "surrogateescape"))
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Open a file without waiting for a writer where it is a pipe, and refuse whatever is not a regular file."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(f"{path} is not a regular file")
-    return handle

@@ -5,6 +5,7 @@ named ``.gz``, ``.bz2`` or ``.xz`` and is not compressed that way is refused.
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -46,15 +47,13 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
         No such file, a folder or another thing that is not a file, no permission, a truncated or damaged archive.
     """
     try:
-        opened = open(path, "rb")  # noqa: SIM115 - closed by the `with` below
+        opened = open(path, "rb", opener=open_regular)  # noqa: SIM115 - closed by the `with` below
     except OSError as error:
         raise file_error(path, error) from error
     except ValueError as error:  # a path that holds a NUL, or what no file name can be encoded as
         raise DataError(f"is not a usable path ({error})", where=repr(str(path))) from error
     try:
         with opened as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DataError("is not a regular file, which is needed as it is read more than once", where=str(path))
             suffix = _compression(file.peek(10)[:10], path)
             if suffix is None:
                 yield file
@@ -66,6 +65,36 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         # bz2 reports damage as an OSError without an errno; what the system reports always has one.
         raise (_damaged(path, error) if error.errno is None else file_error(path, error)) from error
+
+
+def open_regular(path: str, flags: int) -> int:
+    """Open a regular file and nothing else: the ``opener`` for :func:`open`, which never waits for a pipe's writer.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    flags : int
+        As for :func:`os.open`.
+
+    Returns
+    -------
+    int
+        The file descriptor.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is a folder, a pipe or a device.
+    """
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "not a regular file, which it must be as it is read more than once", path)
 
 
 def file_error(path: str | Path, error: OSError) -> DataError:
