@@ -176,3 +176,8 @@ def test_a_missing_file_is_an_error_with_and_without_the_cache(tmp_path: Path):
     for cache_dir in (tmp_path, None):
         with pytest.raises(DataError, match=r"none\.csv"):
             load_dataset(data, 1, cache_dir)
+
+
+def test_the_remedy_for_an_unknown_label_is_true_without_a_config_too():
+    with pytest.raises(DataError, match="Correct the label or remove its rows; a config can leave them out with skip"):
+        encode_rows(rows(("a", "odd")), str.split, VOCABULARY, ("x", "y"), None, "head")

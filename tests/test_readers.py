@@ -166,10 +166,13 @@ def test_csv_gives_back_what_python_writes(tmp_path, contents):
 def test_a_missing_column_lists_those_there_are_and_the_nearest(file):
     path = file("Review,label,film\nx,y,z\n")
     message = ":1: there is no column 'revew' (there is 'Review', 'label', 'film'). "
-    assert refusal("csv", path, text="revew") == message + "Did you mean 'Review'? Name one of them with text"
-    assert refusal("csv", path, text="Review", label="zzz").endswith("'film'). Name one of them with label")
+    hint = "Did you mean 'Review'? Name one of them with the key text (--text of rnncli eval)"
+    assert refusal("csv", path, text="revew") == message + hint
+    assert refusal("csv", path, text="Review", label="zzz").endswith(
+        "'film'). Name one of them with the key label (--label of rnncli eval)"
+    )
     assert refusal("csv", path, text="Review", group_by="flim").endswith(
-        "mean 'film'? Name one of them with data.group_by"
+        "mean 'film'? Name one of them with the key data.group_by"
     )
     assert refusal("csv", file("text,label,text\na,b,c\n")) == ":1: there are 2 columns 'text'. Rename all but one"
 
@@ -548,3 +551,17 @@ def test_keras_halves_that_do_not_fit(tmp_path):
     path, index = keras_files(tmp_path, [[1], [2, 1]], [1, 0, 1])
     assert refusal("keras_imdb", path, word_index=str(index)) == ": x_train has 2 reviews but y_train 3 labels"
     assert "there is no array 'x_test'" in refusal("keras_imdb", path, word_index=str(index), part="test")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_among_the_texts_is_refused(tmp_path):
+    for label in ("neg", "pos"):
+        (tmp_path / label).mkdir()
+    (tmp_path / "neg" / "1_1.txt").write_text("bad")
+    os.mkfifo(tmp_path / "pos" / "1_9.txt")
+    writer = os.open(tmp_path / "pos" / "1_9.txt", os.O_RDWR)  # so that a reader would get to read, not wait for ever
+    os.write(writer, b"good")
+    try:
+        assert "1_9.txt: cannot be read (not a regular file" in refusal("aclimdb", tmp_path)
+    finally:
+        os.close(writer)

@@ -205,7 +205,7 @@ def classes_of(rows: Sequence[Row], labels: Sequence[str]) -> Integers:
     raise DataError(
         f"label {row.label!r} is not one the training part has ({known})",
         where=row.where,
-        remedy="Correct the label, or leave its rows out (skip_labels)",
+        remedy="Correct the label or remove its rows; a config can leave them out with skip_labels",
     )
 
 

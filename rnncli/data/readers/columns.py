@@ -34,10 +34,11 @@ def no_such_column(where: str, name: str, key: str, columns: Iterable[str]) -> D
         listed += f" and {len(known) - _MOST_LISTED} more"
     near = nearest(name, known)
     hint = f"Did you mean {shown(near)}? " if near is not None else ""
+    option = f" (--{key} of rnncli eval)" if key in ("text", "label") else ""
     return DataError(
         f"there is no column {shown(name)} (there is {listed or 'none'})",
         where=where,
-        remedy=f"{hint}Name one of them with {key}",
+        remedy=f"{hint}Name one of them with the key {key}{option}",
     )
 
 
