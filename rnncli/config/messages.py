@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from rnncli.config.sections import Model, allowed, choices, every_key, keys, tag_key, tag_value, variants
-from rnncli.config.yaml_text import Path
+from rnncli.config.yaml_text import Path, YamlFault, parse
 
 
 class Fault(NamedTuple):
@@ -158,7 +159,7 @@ def _wrong_value(place: _Place, value: Any) -> str:
     if isinstance(value, str) and info is not None:
         if value.lower() in ("yes", "on", "no", "off") and "true or false" in words:
             return f"{message}. Did you mean {'true' if value.lower() in ('yes', 'on') else 'false'}?"
-        if "number" in words and _is_number(value):
+        if "number" in words and _is_quoted_number(value, whole="a whole number" in words):
             return f"{message}. Write it without quotes"
         return message + nearest(value, [str(text) for text in choices(info)])
     if isinstance(value, bool | int | float) and words.startswith("text"):
@@ -166,10 +167,12 @@ def _wrong_value(place: _Place, value: Any) -> str:
     return message
 
 
-def _is_number(text: str) -> bool:
-    """Tell whether text would be a number if it were not in quotes."""
+def _is_quoted_number(text: str, whole: bool) -> bool:
+    """Tell whether text would be a finite number, a whole one if so asked, were it written without quotes."""
     try:
-        float(text)
-    except ValueError:
+        value = parse(text).value if len(text) <= 60 else None
+    except YamlFault:
         return False
-    return True
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or (not whole and isfinite(value))
