@@ -26,7 +26,6 @@ def test_encode_gives_unknown_tokens_id_0():
     ids = vocabulary.encode(["a", "rare", "the", "never", UNKNOWN])
     assert ids.dtype == np.int32
     assert ids.tolist() == [2, 0, 1, 0, 0]
-    assert vocabulary.decode(ids.tolist()) == ["a", UNKNOWN, "the", UNKNOWN, UNKNOWN]
     assert vocabulary.encode([]).shape == (0,)
     assert "the" in vocabulary
     assert "rare" not in vocabulary

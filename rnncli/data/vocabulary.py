@@ -1,6 +1,6 @@
 """The tokens that have an id of their own; every other token shares the id of the unknown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -59,21 +59,6 @@ class Vocabulary:
         """
         ids = self._ids
         return np.fromiter((ids.get(token, UNKNOWN_ID) for token in tokens), dtype=np.int32, count=len(tokens))
-
-    def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of the ids.
-
-        Parameters
-        ----------
-        ids : iterable of int
-            Ids below ``len(self)``.
-
-        Returns
-        -------
-        list of str
-            The token of each, ``<unk>`` for id 0.
-        """
-        return [self._tokens[i] for i in ids]
 
 
 def build_vocabulary(counts: Mapping[str, int], min_count: int, max_vocab: int) -> Vocabulary:
