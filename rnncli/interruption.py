@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C, kill, and the terminal going away (not on Windows).
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
 def note_interrupts() -> Iterator[Callable[[], int]]:
-    """Note SIGINT or SIGTERM instead of stopping, the first time; a second one has its usual effect.
+    """Note SIGINT, SIGTERM or SIGHUP instead of stopping, the first time; a second one has its usual effect.
 
     Yields
     ------

@@ -45,7 +45,7 @@ def global_norm(grads: dict[str, Gradient]) -> float:
         The norm, added up in float64.
     """
     arrays = [grad.values if isinstance(grad, SparseRows) else grad for grad in grads.values()]
-    return float(np.sqrt(sum(float(np.vdot(a, a)) for a in arrays)))
+    return float(np.sqrt(sum(float(np.square(a, dtype=np.float64).sum()) for a in arrays)))
 
 
 def clip_by_global_norm(grads: dict[str, Gradient], limit: float | None) -> tuple[dict[str, Gradient], float]:

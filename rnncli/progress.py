@@ -2,12 +2,46 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from rnncli.data.dataset import Dataset
 from rnncli.training import StepDone, Trainer, Validated
+
+MOST_LABELS = 10  # of more, the first line gives the number alone
+
+
+class _Outlived:
+    """A stream that is written to no more once that has failed: a run outlives its terminal."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream  # None where the process was started without it
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def write(self, text: str) -> None:
+        with self._giving_up():
+            if self._stream is not None:
+                self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._giving_up():
+            if self._stream is not None:
+                self._stream.flush()
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # ValueError: it was closed
+            self._stream = None
 
 
 class ConsoleProgress:
@@ -22,7 +56,7 @@ class ConsoleProgress:
     """
 
     def __init__(self, log_every: int, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stderr
+        self.stream: Any = _Outlived(stream or sys.stderr)
         self.log_every = log_every
         self.terminal = self.stream.isatty()
         self.bar: Any = None  # a tqdm bar while an epoch runs
@@ -30,13 +64,19 @@ class ConsoleProgress:
         self.loss = self.accuracy = 0.0
         self.texts = 0
 
+    def reading(self, source: str) -> None:
+        """Print, on a terminal, that a source is being read, which may take a while."""
+        if self.terminal:
+            self._print(f"reading {source}")
+
     def started(self, trainer: Trainer, data: Dataset) -> None:
         """Print what will be trained on what."""
         self.trainer, self.start, self.first_step = trainer, time.perf_counter(), trainer.step
+        names = ", ".join(data.labels) if len(data.labels) <= MOST_LABELS else str(len(data.labels))
         parameters = sum(array.size for array in trainer.model.params.values())
         self._print(
             f"{len(data.train):,} texts to train on ({len(data.train.ids):,} tokens), {len(data.valid):,} to validate; "
-            f"labels {', '.join(data.labels)}; {len(data.vocabulary):,} tokens in the vocabulary; "
+            f"labels {names}; {len(data.vocabulary):,} tokens in the vocabulary; "
             f"{parameters:,} parameters"
         )
 
@@ -51,17 +91,19 @@ class ConsoleProgress:
         if self.terminal:
             if self.bar is None:
                 steps = self.trainer.steps_per_epoch
+                done = (event.step - 1) % steps
                 self.bar = tqdm(
-                    total=steps,
-                    initial=(event.step - 1) % steps,
+                    total=min(steps, done + 1 + self.trainer.total_steps - event.step),
+                    initial=done,
                     desc=f"epoch {event.epoch}/{epochs}",
                     unit="step",
                     file=self.stream,
                     leave=False,
                     dynamic_ncols=True,
-                    bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} {postfix} [{elapsed}<{remaining}]",
+                    bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]",
                 )
-            self.bar.set_postfix_str(self._figures(tokens_per_second), refresh=False)
+            figures = self._figures(tokens_per_second)
+            self.bar.set_description_str(f"epoch {event.epoch}/{epochs}  {figures}", refresh=False)
             self.bar.update()
             if self.bar.n >= (self.bar.total or 0):
                 self._close_bar()

@@ -26,9 +26,9 @@ class Sums:
     Attributes
     ----------
     loss : float
-        Training losses since the last validation, in nats.
-    losses : int
-        How many.
+        Training losses since the last validation, in nats, added up over texts.
+    texts : int
+        How many texts that is.
     tokens : int
         Real tokens trained on.
     train_seconds, seconds : float
@@ -38,7 +38,7 @@ class Sums:
     """
 
     loss: float = 0.0
-    losses: int = 0
+    texts: int = 0
     tokens: int = 0
     train_seconds: float = 0.0
     seconds: float = 0.0
@@ -56,15 +56,18 @@ class Recorder:
         All zero for a new run.
     log_every : int
         Steps from row to row.
+    start : float, optional
+        When the run was started, by ``time.perf_counter``; now when not given.
     """
 
-    def __init__(self, path: Path, sums: Sums, log_every: int) -> None:
+    def __init__(self, path: Path, sums: Sums, log_every: int, start: float | None = None) -> None:
         self.path, self.sums, self.log_every = path, sums, log_every
         self.validations: list[dict[str, Any]] = []
         self.speed = 0.0  # tokens per second over the last full interval
         self._interval = (sums.tokens, sums.train_seconds)
         self._seconds_before = sums.seconds
-        self._start = self._mark = time.perf_counter()
+        self._mark = time.perf_counter()
+        self._start = self._mark if start is None else start
         with _refusing(path):
             self._file = path.open("ab")
             if path.stat().st_size > sums.metrics_bytes:
@@ -88,7 +91,7 @@ class Recorder:
         sums.train_seconds += self._lap()
         sums.tokens += event.tokens
         if not event.skipped:
-            sums.loss, sums.losses = sums.loss + event.loss, sums.losses + 1
+            sums.loss, sums.texts = sums.loss + event.loss * event.texts, sums.texts + event.texts
         tokens, seconds = sums.tokens - self._interval[0], sums.train_seconds - self._interval[1]
         self.speed = self.speed or tokens / seconds
         if event.step % self.log_every == 0:
@@ -99,8 +102,8 @@ class Recorder:
     def validation(self, event: Validated) -> dict[str, Any]:
         """Take note of a validation that just ended, and return its row."""
         self._lap()
-        mean = self.sums.loss / self.sums.losses if self.sums.losses else None
-        self.sums.loss, self.sums.losses = 0.0, 0
+        mean = self.sums.loss / self.sums.texts if self.sums.texts else None
+        self.sums.loss, self.sums.texts = 0.0, 0
         row = self._write({"kind": "validation", **event._asdict(), "train_loss": mean})
         self.validations.append(row)
         return row

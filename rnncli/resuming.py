@@ -40,7 +40,7 @@ class _Saved(BaseModel):
 class _SavedSums(_Saved):
     model_config = ConfigDict(extra="forbid")
     loss: float
-    losses: _Count
+    texts: _Count
     tokens: _Count
     train_seconds: Annotated[float, Field(ge=0)]
     seconds: Annotated[float, Field(ge=0)]

@@ -64,6 +64,8 @@ class Summary:
         Numbers in the model.
     stopped_early : bool
         Whether patience ran out before the last epoch.
+    steps : int
+        Steps made just now, those of before a resumption not counted.
     """
 
     run_dir: Path
@@ -75,6 +77,7 @@ class Summary:
     peak_memory_mb: float = 0.0
     parameters: int = 0
     stopped_early: bool = False
+    steps: int = 0
 
 
 def train_run(
@@ -111,12 +114,14 @@ def train_run(
     Raises
     ------
     RnncliError
-        If anything the user gave cannot be used, a loss is not finite, or SIGINT or SIGTERM came.
+        If anything the user gave cannot be used, a loss is not finite, or SIGINT, SIGTERM or SIGHUP came.
     """
+    start = time.perf_counter()
     if resume:
         run_dir.require_checkpoint()
     with run_dir.locked():
-        saved = load_trained(run_dir.last) if resume else None
+        go_back = f"To go on from the one beside it: cp {{beside}} {run_dir.last}"
+        saved = load_trained(run_dir.last, instead=go_back) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
@@ -130,10 +135,11 @@ def train_run(
                 take_weights(trainer.model, data, load_trained(Path(config.init_from)), config.init_from)
             run_dir.create(config)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
-        recorder = Recorder(run_dir.metrics, sums, config.train.log_every)
+        recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start)
         try:
+            first_step = trainer.step
             if saved:
-                recorder.resumed(trainer.step, changes)
+                recorder.resumed(first_step, changes)
             progress.started(trainer, data)
             _follow(trainer, config, data, run_dir, recorder, progress, save_first=bool(changes))
         finally:
@@ -149,6 +155,7 @@ def train_run(
         peak_memory_mb(),
         sum(array.size for array in trainer.model.params.values()),
         trainer.step < trainer.total_steps,
+        trainer.step - first_step,
     )
 
 

@@ -77,13 +77,15 @@ def save_trained(path: Path, trainer: Trainer, config: Config, data: Dataset, pr
     save_checkpoint(path, tensors, metadata, vocabulary=data.vocabulary.tokens)
 
 
-def load_trained(path: Path) -> Trained:
+def load_trained(path: Path, *, instead: str = "Use the one beside it: {beside}") -> Trained:
     """Read a checkpoint and build its model.
 
     Parameters
     ----------
     path : Path
         A file that :func:`save_trained` wrote.
+    instead : str
+        What to do, in the message, if it cannot be read and another checkpoint beside it can.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def load_trained(path: Path) -> Trained:
         beside = _good_checkpoint_beside(path)
         if beside is None:
             raise
-        raise CheckpointError(error.what, where=error.where, remedy=f"Use the one beside it: {beside}") from None
+        raise CheckpointError(error.what, where=error.where, remedy=instead.format(beside=beside)) from None
     try:
         metadata = checkpoint.metadata
         config = parse_config(metadata["config"], f"{path} (config)")

@@ -81,10 +81,13 @@ def verify_resume(
         If the config does not train.
     """
     straight, killed = RunDir(folder / "straight"), RunDir(folder / "killed")
-    settings = [*overrides, f"train.max_steps={steps}", f"train.checkpoint_every_steps={max(1, steps // 20)}"]
-    load_config(config, settings)  # what is wrong with it is said here, and in full
+    given = load_config(config, overrides).train  # what is wrong with it is said here, and in full
+    steps = min(steps, given.max_steps or steps)
+    settings = [*overrides, f"train.max_steps={steps}"]
+    if given.checkpoint_every_steps is None:
+        settings.append(f"train.checkpoint_every_steps={max(1, steps // 20)}")
     command = [sys.executable, "-m", "rnncli", "train", str(config), *(f"--set={setting}" for setting in settings)]
-    report(f"training {steps} steps straight")
+    report(f"training straight, {steps} steps at most")
     start = time.monotonic()
     _wait(_start([*command, "--run-dir", str(straight.root)]))
     life = time.monotonic() - start
@@ -138,7 +141,7 @@ def digests_of(run_dir: RunDir) -> dict[str, str]:
             digests[f"{kind} of {path.name}"] = _digest_tensors(checkpoint, wanted)
         progress = checkpoint.metadata["progress"]
         kept = {key: progress[key] for key in progress.keys() - {"sums", "metrics"}}
-        kept |= {key: progress["sums"][key] for key in ("loss", "losses", "tokens")}
+        kept |= {key: progress["sums"][key] for key in ("loss", "texts", "tokens")}
         digests[f"counters of {path.name}"] = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
     rows = [json.loads(line) for line in run_dir.metrics.read_text(encoding="utf-8").splitlines()]
     figures: list[dict[str, Any]] = [

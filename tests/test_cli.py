@@ -157,3 +157,8 @@ def test_a_reader_that_leaves_early_is_no_traceback(workdir):
     os.close(writing)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["eval"], ["train", "a.yaml", "--no-such"], ["gradcheck", "--tolerance", "0"]])
+def test_what_click_refuses_is_one_line_too(cli, arguments):
+    assert cli.refused(*arguments, code=2).endswith(f"See: rnncli {arguments[0]} --help")

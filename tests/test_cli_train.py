@@ -255,7 +255,7 @@ def same_as_straight(straight, folder="runs/c"):
     assert found == straight
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(cli, config, straight, number):
     code, out, err = ended(config, prepare=at_step(7, f"os.kill(os.getpid(), {int(number)})"))
     assert (code, out) == (128 + number, "")
@@ -476,3 +476,26 @@ def test_a_training_loss_of_nothing_but_skipped_batches_is_a_dash(cli, config, m
     assert [row["train_loss"] for row in jsonl(Path("runs/c/metrics.jsonl")) if row["kind"] == "validation"] == [
         None
     ] * 2
+
+
+def test_a_long_run_closes_with_a_short_table(cli, config):
+    done = cli("train", config, "--set", "train.epochs=30", "--set", "optim.lr=0.001")
+    lines = done.out.splitlines()
+    assert any(line.split()[0] == "..." and "runs/c/metrics.jsonl" in line for line in lines)
+    rows = [line for line in lines[1:-2] if not line.lstrip().startswith("...")]
+    assert len(rows) in (20, 21)  # the last 20, and the best where it is not among them
+    assert sum(line.endswith("best") for line in rows) == 1
+
+
+def test_resuming_a_finished_run_says_that_nothing_was_left(cli, config):
+    assert "nothing was left" not in cli("train", config).out
+    assert "nothing was left to train" in cli("train", config, "--resume").out
+
+
+def test_a_lost_last_checkpoint_says_how_to_go_on_from_the_best(cli, config):
+    cli("train", config)
+    Path("runs/c/last.safetensors").unlink()
+    line = cli.refused("train", config, "--resume")
+    assert line.endswith("cp runs/c/best.safetensors runs/c/last.safetensors")
+    Path("runs/c/last.safetensors").write_bytes(Path("runs/c/best.safetensors").read_bytes())
+    assert cli("train", config, "--resume").code == 0

@@ -25,7 +25,7 @@ def test_the_sample_config_is_equal_to_the_bit(cli, config):
     assert all(line.endswith("  equal") for line in digests)
     assert last.startswith("2 kills, ")
     assert last.endswith(": equal to the bit")
-    assert done.err.splitlines() == ["training 60 steps straight", "training the same with 2 kills"]
+    assert done.err.splitlines() == ["training straight, 60 steps at most", "training the same with 2 kills"]
     assert set(os.listdir()) - before <= {"runs"}  # the cache of the data alone
     assert not [name for name in os.listdir("runs") if name != ".cache"]
 

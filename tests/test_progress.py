@@ -135,3 +135,53 @@ def test_the_time_left_of_a_resumed_run_counts_the_steps_made_since(config):
     assert line.endswith("0:50 left")  # 15 steps, three in ten seconds
     *_, line = line_of(config, [step(number) for number in (14, 15)], first_step=13)
     assert line.endswith("0:15 left")  # three steps, two in ten seconds
+
+
+class Failing(io.StringIO):
+    """A stream whose reader goes away after some writes."""
+
+    def __init__(self, writes):
+        super().__init__()
+        self.left = writes
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
+class FailingTerminal(Failing):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [Failing, FailingTerminal])
+def test_a_run_outlives_what_it_prints_to(config, kind):
+    stream = kind(3)
+    trainer, _ = watched(config, stream)
+    assert trainer.step == trainer.total_steps
+    assert stream.getvalue()
+
+
+def test_a_run_without_standard_error(config, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    trainer, _ = watched(config, None)
+    assert trainer.step == trainer.total_steps
+
+
+def test_what_is_read_is_said_on_a_terminal_alone():
+    for stream, expected in ((Terminal(), "reading a.csv\n"), (io.StringIO(), "")):
+        ConsoleProgress(1, stream).reading("a.csv")
+        assert stream.getvalue() == expected
+
+
+def test_many_labels_are_counted_and_not_listed(config, tmp_path):
+    path = tmp_path / "many.csv"
+    path.write_text(
+        "text,label\n" + "".join(f"film {i} n{i % 40},label{i % 40}\n" for i in range(400)), encoding="utf-8"
+    )
+    stream = io.StringIO()
+    trainer, data = prepared(tiny_config(path))
+    ConsoleProgress(1, stream).started(trainer, data)
+    assert "labels 40;" in stream.getvalue()

@@ -84,8 +84,12 @@ def test_metrics_have_every_validation_and_every_so_many_steps(data):
     for row in steps:
         assert {key: row[key] for key in STEP[1:10]} == dict(events[row["step"] - 1]._asdict())
     first = validations[0]
-    assert first["train_loss"] == pytest.approx(np.mean([event.loss for event in events[:6]]))
-    assert validations[1]["train_loss"] == pytest.approx(np.mean([event.loss for event in events[6:12]]))
+    assert first["train_loss"] == pytest.approx(
+        np.average([event.loss for event in events[:6]], weights=[event.texts for event in events[:6]])
+    )
+    assert validations[1]["train_loss"] == pytest.approx(
+        np.average([event.loss for event in events[6:12]], weights=[event.texts for event in events[6:12]])
+    )
     assert summary.validations == validations
 
 

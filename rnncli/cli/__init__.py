@@ -63,8 +63,13 @@ def main() -> NoReturn:
     except click.exceptions.Abort:
         click.echo("rnncli: interrupted", err=True)
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        remedy = f" See: {context.command_path} --help" if context else ""
+        click.echo(f"rnncli: {' '.join(error.format_message().split())}{remedy}", err=True)
         sys.exit(error.exit_code)
     except RnncliError as error:
         click.echo(f"rnncli: {error}", err=True)

@@ -11,6 +11,8 @@ from rnncli.progress import ConsoleProgress
 from rnncli.run import Summary, train_run
 from rnncli.run_dir import RUNS, RunDir
 
+SHOWN = 20  # validations in the closing table
+
 
 @click.command("train")
 @click.argument("config", type=click.Path(path_type=Path), required=False)
@@ -36,6 +38,7 @@ def command(
     settings = load_config(config, overrides)
     folder = RunDir(run_dir or RUNS / settings.name)
     progress = ConsoleProgress(settings.train.log_every)
+    progress.reading(settings.data.train.path)
     summary = train_run(settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides)
     if as_json:
         click.echo(json.dumps(asdict(summary), default=str))
@@ -47,13 +50,18 @@ def _print_summary(summary: Summary, folder: RunDir) -> None:
     click.echo(
         f"{'epoch':>5} {'step':>7} {'train loss':>11} {'valid loss':>11} {'accuracy':>9} {'macro F1':>9} {'seconds':>8}"
     )
-    for row in summary.validations:
+    hidden = summary.validations[:-SHOWN]
+    if hidden:
+        click.echo(f"{'...':>5} {len(hidden)} more in {folder.metrics}")
+    for row in [*(row for row in hidden if row is summary.best), *summary.validations[-SHOWN:]]:
         best = "  best" if row is summary.best else ""
         train_loss = "-" if row["train_loss"] is None else f"{row['train_loss']:.4f}"  # None: every batch was skipped
         click.echo(
             f"{row['epoch']:>5} {row['step']:>7} {train_loss:>11} {row['loss']:>11.4f} "
             f"{row['accuracy']:>9.2%} {row['macro_f1']:>9.2%} {row['seconds']:>8.1f}{best}"
         )
+    if not summary.steps:
+        click.echo("nothing was left to train")
     stopped = "stopped early after" if summary.stopped_early else "finished in"
     click.echo(
         f"{stopped} {summary.seconds:.1f} s: {summary.tokens_per_second:,.0f} tokens/s in training, "

@@ -8,7 +8,9 @@ from pydantic import (
 
 from rnncli.config.base import Section, with_default
 
-Warmup = Annotated[int, Field(ge=0, le=10**9, description="steps over which the learning rate rises from 0 to lr")]
+Warmup = Annotated[
+    int, Field(ge=0, le=10**9, description="steps over which the learning rate rises to lr, in a straight line")
+]
 Final = Annotated[float, Field(ge=0, le=1, description="learning rate at the last step, as a fraction of lr")]
 Factor = Annotated[float, Field(gt=0, lt=1, description="what the learning rate is multiplied by at each drop")]
 LearningRate = Annotated[float, Field(gt=0, le=100, description="learning rate before any schedule")]
@@ -98,7 +100,10 @@ class AdamWConfig(_AdamMoments):
 
     name: Literal["adamw"] = Field(default="adamw", description="optimizer")
     weight_decay: float = Field(
-        default=0.01, ge=0, le=1, description="part of each weight, times lr, taken off per step"
+        default=0.01,
+        ge=0,
+        le=1,
+        description="part of each weight, times lr, taken off per step; of embeddings, where they occur",
     )
 
 
