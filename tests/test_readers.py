@@ -551,17 +551,3 @@ def test_keras_halves_that_do_not_fit(tmp_path):
     path, index = keras_files(tmp_path, [[1], [2, 1]], [1, 0, 1])
     assert refusal("keras_imdb", path, word_index=str(index)) == ": x_train has 2 reviews but y_train 3 labels"
     assert "there is no array 'x_test'" in refusal("keras_imdb", path, word_index=str(index), part="test")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_named_pipe_among_the_texts_is_refused(tmp_path):
-    for label in ("neg", "pos"):
-        (tmp_path / label).mkdir()
-    (tmp_path / "neg" / "1_1.txt").write_text("bad")
-    os.mkfifo(tmp_path / "pos" / "1_9.txt")
-    writer = os.open(tmp_path / "pos" / "1_9.txt", os.O_RDWR)  # so that a reader would get to read, not wait for ever
-    os.write(writer, b"good")
-    try:
-        assert "1_9.txt: cannot be read (not a regular file" in refusal("aclimdb", tmp_path)
-    finally:
-        os.close(writer)

@@ -176,7 +176,7 @@ def test_unusable_path(path):
 def test_permission(tmp_path, monkeypatch):
     path = write(tmp_path, "a", "x")
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(compressed_files, "open", refuse, raising=False)

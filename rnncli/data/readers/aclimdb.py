@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnncli.data.compressed_files import file_error, open_regular
+from rnncli.data.compressed_files import file_error
 from rnncli.data.rows import OnBad, Row, report_bad
 from rnncli.data.text_files import decode_file
 from rnncli.errors import DataError
@@ -57,7 +57,7 @@ def read_aclimdb(path: str | Path, on_bad: OnBad | None = None) -> Iterator[Row]
 def _read(file: str) -> str:
     """Return the text of one file; leaner than text_files.open_bytes, as there are tens of thousands."""
     try:
-        with open(file, "rb", buffering=0, opener=open_regular) as opened:
+        with open(file, "rb", buffering=0) as opened:
             raw = opened.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise file_error(file, error) from error
