@@ -4,6 +4,8 @@ Everything rnncli refuses is a :class:`RnncliError`. The command line prints it 
 ``exit_code``: 1 when something failed, 2 when the command or the config was misused.
 """
 
+import errno
+import os
 import re
 
 # What would break a line or steer a terminal, and halves of surrogate pairs, as bytes that are not UTF-8 leave them in
@@ -25,6 +27,49 @@ def shown_on_one_line(text: str) -> str:
         The same with control characters, line ends and lone surrogates escaped.
     """
     return _UNSHOWABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def unwritable(path: str | os.PathLike[str], error: OSError) -> str:
+    """Return why a file or folder cannot be written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        What was to be written.
+    error : OSError
+        What the system said.
+
+    Returns
+    -------
+    str
+        In words; where a file stands in the place of a folder, which one.
+    """
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        tried = place = os.path.abspath(path)
+        while not os.path.lexists(place):
+            place = os.path.dirname(place)
+        if not os.path.isdir(place):
+            return f"cannot be written: {'it' if place == tried else place} is a file, not a folder"
+    return f"cannot be written: {error.strerror or error}"
+
+
+def elsewhere(error: OSError, place: str) -> str:
+    """Return the remedy for what cannot be written: another place, or more space where that is what is missing.
+
+    Parameters
+    ----------
+    error : OSError
+        What the system said.
+    place : str
+        How to give another place, such as "choose another place with --run-dir".
+
+    Returns
+    -------
+    str
+        Begins with a capital letter.
+    """
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return f"Free some space or {place}" if full else place[0].upper() + place[1:]
 
 
 class RnncliError(Exception):

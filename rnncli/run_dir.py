@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnncli.config import Config, dump_config
-from rnncli.errors import RnncliError
+from rnncli.errors import RnncliError, elsewhere, unwritable
 
 try:
     import fcntl
@@ -114,6 +114,18 @@ class RunDir:
             If another trainer is at work there, or the folder cannot be made.
         """
         path = self.root / ".lock"
+        with _without_empty_parents(self.root), self._made_and_locked(path):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    if [entry.name for entry in self.root.iterdir()] == [path.name]:
+                        path.unlink()
+                        self.root.rmdir()
+
+    @contextmanager
+    def _made_and_locked(self, path: Path) -> Iterator[None]:
+        """Make the folder and hold a lock on a file in it."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
@@ -140,19 +152,25 @@ class RunDir:
                 file.truncate(0)
                 file.write(str(os.getpid()))
                 file.flush()
-            try:
-                yield
-            finally:
-                with suppress(OSError):
-                    if [entry.name for entry in self.root.iterdir()] == [path.name]:
-                        path.unlink()
-                        self.root.rmdir()
+            yield
+
+
+@contextmanager
+def _without_empty_parents(folder: Path) -> Iterator[None]:
+    """Remove, at the end, the folders above one that were not there before and hold nothing."""
+    missing = [parent for parent in folder.parents if not os.path.lexists(parent)]
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first that holds something ends it
+            for parent in missing:
+                parent.rmdir()
 
 
 def cannot_write(path: Path, error: OSError) -> RnncliError:
     """Return the error for a file or folder of a run that cannot be written."""
     return RnncliError(
-        f"cannot be written: {error.strerror or error}",
+        unwritable(path, error),
         where=str(path),
-        remedy="Free some space or choose another place with --run-dir",
+        remedy=elsewhere(error, "choose another place with --run-dir"),
     )

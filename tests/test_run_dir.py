@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -194,3 +195,37 @@ def test_a_folder_without_a_checkpoint_cannot_be_resumed(folder, name):
     else:
         with pytest.raises(RnncliError, match=r"^runs/x: holds no checkpoint to go on from"):
             folder.require_checkpoint()
+
+
+@pytest.mark.parametrize("path", ["runs", "runs/x", "runs/x/y/z"])
+def test_a_file_in_the_place_of_a_folder_is_called_that(workdir, path):
+    Path("runs").mkdir()
+    Path("runs/x").touch()
+    if path == "runs":
+        Path("runs/x").unlink()
+        Path("runs").rmdir()
+        Path("runs").touch()
+    text = refused(RunDir(Path(path)))
+    name = f"{workdir}/runs/x" if path.endswith("z") else "it"
+    assert text == f"{path}: cannot be written: {name} is a file, not a folder. Choose another place with --run-dir"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_more_space_is_advised_where_it_helps(number):
+    text = str(module.cannot_write(Path("x"), OSError(number, os.strerror(number))))
+    assert ("space or choose" in text) == (number in (errno.ENOSPC, errno.EDQUOT))
+    assert "hoose another place with --run-dir" in text
+
+
+def test_folders_made_on_the_way_go_too_unless_they_are_used(workdir):
+    Path("here").mkdir()
+    deep = RunDir(Path("here/a/b/x"))
+    with contextlib.suppress(ZeroDivisionError), deep.locked():
+        raise ZeroDivisionError
+    assert os.listdir("here") == []
+    with contextlib.suppress(ZeroDivisionError), deep.locked():
+        Path("here/a/cache").mkdir()
+        raise ZeroDivisionError
+    assert os.listdir("here/a") == ["cache"]
+    assert "name too long" in refused(RunDir(Path("here/c/" + "x" * 300)))
+    assert os.listdir("here") == ["a"]

@@ -18,7 +18,7 @@ import urllib3
 from tqdm import tqdm
 
 from rnncli import __version__
-from rnncli.errors import DataError
+from rnncli.errors import DataError, elsewhere, unwritable
 
 _CHUNK = 1 << 14
 _AGAIN = "Type the command again: it goes on from there"
@@ -210,9 +210,9 @@ def _size(part: Path) -> int:
 def _cannot_write(path: Path, error: OSError) -> DataError:
     """Say why a file cannot be written."""
     return DataError(
-        f"cannot be written: {error.strerror or error}",
+        unwritable(path, error),
         where=str(path),
-        remedy=f"Free some space or give another folder with --dir. {_AGAIN}",
+        remedy=f"{elsewhere(error, 'give another folder with --dir')}. {_AGAIN}",
     )
 
 

