@@ -140,6 +140,21 @@ def test_what_stops_training_is_a_problem(tmp_path: Path, train: str, keys: dict
         load_dataset(data, 1, None)
 
 
+def test_a_label_without_a_row_in_a_part_is_a_warning(tmp_path: Path):
+    train = write(tmp_path / "a.csv", "text,label\na a,x\nb b,y\n" + "".join(f"c c,z{n}\n" for n in range(6)))
+    valid = write(tmp_path / "v.csv", "text,label\na a,x\n")
+    data = config(train, valid=valid, tokenizer={"min_count": 1})
+    report = check_data(data, 1)
+    assert report.ok
+    (line,) = [line for line in report_lines(report, data) if line.startswith("warning: ")]
+    assert line.startswith("warning: valid: no row has the label 'y', 'z0', 'z1', 'z2', 'z3' and 2 more, so ")
+    split = config(
+        write(tmp_path / "s.csv", "text,label\nb b,y\n" + "".join(f"a {n},x\n" for n in range(9))), valid_fraction=0.5
+    )
+    assert [fault["where"] for fault in check_data(split, 1).warnings] in (["train"], ["valid"])
+    assert check_data(config(train, valid=train), 1).warnings == []
+
+
 def test_labels_that_training_does_not_have_are_problems(tmp_path: Path):
     train = write(tmp_path / "a.csv", "text,label\na a,x\nb b,y\n")
     other = write(tmp_path / "o.csv", "text,label\na a,x\nb b,z\nc,w\nd,z\n")

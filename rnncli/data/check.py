@@ -9,7 +9,7 @@ import numpy as np
 from rnncli.data.dataset import find_labels, source_name
 from rnncli.data.encoding import Ids, classes_of, encode_texts, learn_vocabulary
 from rnncli.data.readers import Source, read_rows
-from rnncli.data.rows import Row
+from rnncli.data.rows import Row, short_label
 from rnncli.data.settings import DataSettings
 from rnncli.data.split import split_rows, text_key
 from rnncli.data.tokenizers import Tokenizer, make_tokenizer
@@ -76,8 +76,11 @@ class DataReport:
         Rows whose text an earlier part has too: ``valid_in_train``, ``test_in_train``, ``test_in_valid``.
     dropped : int
         Rows left out of the training part because a group of the validation part has their text.
+    warnings : list of dict
+        What stops nothing and is likely to be unwanted, each with ``where``, ``what`` and ``remedy``: a part
+        without a row of some label.
     problems : list of dict
-        What would stop training or evaluation, each with ``where``, ``what`` and ``remedy``.
+        What would stop training or evaluation, likewise.
     bad_rows : list of dict
         Every row that cannot be read, likewise.
     """
@@ -86,6 +89,7 @@ class DataReport:
     vocabulary: dict[str, int] | None = None
     overlap: dict[str, int] = field(default_factory=dict)
     dropped: int = 0
+    warnings: list[Fault] = field(default_factory=list)
     problems: list[Fault] = field(default_factory=list)
     bad_rows: list[Fault] = field(default_factory=list)
 
@@ -154,7 +158,7 @@ def _read(source: Source, group_by: str | None, report: DataReport) -> list[Row]
 
 
 def _check_labels(data: DataSettings, parts: dict[str, list[Row]], report: DataReport) -> None:
-    """Report too few labels, and each label that a validation or test file has and training does not."""
+    """Report too few labels, those without a row in train or valid, and those that only valid or test has."""
     if "train" not in parts:
         return
     try:
@@ -162,6 +166,13 @@ def _check_labels(data: DataSettings, parts: dict[str, list[Row]], report: DataR
     except DataError as error:
         report.problems.append(_fault(error))
         return
+    for name, so in (("train", "it cannot be learned"), ("valid", "how well it is learned is not measured")):
+        missing = sorted(set(labels) - {row.label for row in parts[name]}) if name in parts else []
+        if missing:
+            shown = ", ".join(repr(short_label(label)) for label in missing[:EXAMPLES])
+            more = f" and {len(missing) - EXAMPLES:,} more" if len(missing) > EXAMPLES else ""
+            what = f"no row has the label {shown}{more}, so {so}"
+            report.warnings.append({"where": name, "what": what, "remedy": "Add rows, or leave the label out"})
     for name in ("valid", "test"):
         firsts = {row.label: row for row in reversed(parts.get(name, [])) if row.label not in labels}
         for label in sorted(firsts):

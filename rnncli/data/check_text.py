@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rnncli.data.check import DataReport, Fault, PartReport
+from rnncli.data.rows import short_label
 from rnncli.data.settings import DataSettings
 from rnncli.errors import DataError
 
@@ -35,6 +36,7 @@ def report_lines(report: DataReport, data: DataSettings) -> list[str]:
         Aligned lines without line ends; every problem and every bad row has one of its own.
     """
     lines = _table(report, data) if report.parts else []
+    lines += [f"warning: {_line(fault)}" for fault in report.warnings]
     lines += [_line(fault) for fault in report.problems]
     lines += [_line(fault) for fault in report.bad_rows]
     if report.ok:
@@ -48,7 +50,7 @@ def _table(report: DataReport, data: DataSettings) -> list[str]:
     parts = list(report.parts.values())
     labels = sorted({label for part in parts for label in part.labels})
     shown = labels if len(labels) <= MAX_LABELS else _most_frequent(parts[0])
-    width = max(30, *(len(f"  {_short(label)}") + 1 for label in shown))
+    width = max(30, *(len(f"  {short_label(label)}") + 1 for label in shown))
     lines: list[str] = []
 
     def add(title: str, cells: Iterable[str]) -> None:
@@ -57,7 +59,7 @@ def _table(report: DataReport, data: DataSettings) -> list[str]:
     add("", report.parts)
     add("rows", (f"{part.rows:,}" for part in parts))
     for label in shown:
-        add(f"  {_short(label)}", (_share(part.labels.get(label, 0), part.rows) for part in parts))
+        add(f"  {short_label(label)}", (_share(part.labels.get(label, 0), part.rows) for part in parts))
     if rest := set(labels) - set(shown):
         counts = (sum(count for label, count in part.labels.items() if label in rest) for part in parts)
         add(f"  {len(rest):,} other labels", (_share(n, part.rows) for n, part in zip(counts, parts, strict=True)))
@@ -84,7 +86,7 @@ def _table(report: DataReport, data: DataSettings) -> list[str]:
         lines.append(f"vocabulary: {size:,} ids for the {different:,} different tokens of train")
     for part in parts:
         for pair in part.examples:
-            first, second = (f"{pair[place]} ({_short(pair[f'{place}_label'])})" for place in ("first", "second"))
+            first, second = (f"{pair[place]} ({short_label(pair[f'{place}_label'])})" for place in ("first", "second"))
             lines.append(f"same text, other label: {first}, {second}")
     return lines
 
@@ -102,12 +104,6 @@ def _count(count: int | None) -> str:
 def _share(count: int, whole: int) -> str:
     """Return a count with its share of the whole."""
     return f"{count:,} {count / whole:6.1%}"
-
-
-def _short(label: str) -> str:
-    """Return a label that fits on a line and shows what in it cannot be seen."""
-    label = label if label.isprintable() else ascii(label)
-    return label if len(label) <= 40 else f"{label[:39]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _line(fault: Fault) -> str:

@@ -49,3 +49,22 @@ def report_bad(error: DataError, on_bad: OnBad | None) -> None:
     if on_bad is None:
         raise error
     on_bad(error)
+
+
+def short_label(label: str, most: int = 40) -> str:
+    """Return a label that fits on a line and shows what in it cannot be seen.
+
+    Parameters
+    ----------
+    label : str
+        Any label.
+    most : int
+        The most characters to return.
+
+    Returns
+    -------
+    str
+        The label, with an ellipsis at its end where some of it is left out.
+    """
+    label = label if label.isprintable() else ascii(label)
+    return label if len(label) <= most else f"{label[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
