@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.config import Config, DataConfig, parse_config
+from rnncli.config.data import GROUPED_FORMATS
 from rnncli.data.dataset import encode_rows, read_parts
 from rnncli.data.readers import read_rows
 from rnncli.data.rows import Row
@@ -95,7 +96,7 @@ def rows_of_config(config: Config) -> tuple[list[Row], str]:
     return rows, f"validation part ({data.valid_fraction:g}) of {data.train.path}; the config has no test data"
 
 
-def source_for_file(config: Config, path: Path, given_format: str | None, columns: dict[str, str]) -> DataConfig:
+def source_for_file(config: Config, path: Path, given_format: str | None, given: dict[str, str]) -> DataConfig:
     """Describe a data file given on the command line, in a copy of the config's data section.
 
     The columns and left-out labels of the training data are taken over where the format is the same. Of a keras_imdb
@@ -109,8 +110,8 @@ def source_for_file(config: Config, path: Path, given_format: str | None, column
         A file or folder.
     given_format : str or None
         One of the config's formats; by the file's ending when not given.
-    columns : dict
-        ``text`` and ``label``, where they are named otherwise.
+    given : dict
+        ``text`` and ``label``, where the columns are named otherwise, and ``word_index`` for keras_imdb.
 
     Returns
     -------
@@ -120,16 +121,38 @@ def source_for_file(config: Config, path: Path, given_format: str | None, column
     Raises
     ------
     ConfigError
-        If the format is neither given nor known by the ending, or a column is given to a format without columns.
+        If the format is neither given nor known by the ending, or something else given does not fit it or is missing.
     """
     data_format = given_format or _guess_format(config, path)
     train = config.data.train.model_dump()
     source = train if train["format"] == data_format else {"format": data_format}
     if data_format == "keras_imdb":
         source["part"] = "test"  # the file holds both halves, and the other one is for training
+    _refuse_what_does_not_fit(data_format, given)
+    if data_format == "keras_imdb" and "word_index" not in {**source, **given}:
+        raise ConfigError(
+            "is needed for format keras_imdb: the file that gives each number its word",
+            where="--word-index",
+            remedy="Add --word-index imdb_word_index.json",
+        )
     values = config.model_dump(mode="json")
-    values["data"]["test"] = {**source, "path": str(path), **columns}
+    values["data"]["test"] = {**source, "path": str(path), **given}
     return parse_config(values, "command line").data
+
+
+def _refuse_what_does_not_fit(data_format: str, given: dict[str, str]) -> None:
+    """Raise ConfigError, in terms of the command line, for an option that the format has no use for."""
+    for key, value in given.items():
+        option = f"--{key.replace('_', '-')}"
+        formats = ("keras_imdb",) if key == "word_index" else GROUPED_FORMATS
+        if data_format not in formats:
+            raise ConfigError(
+                f"belongs to format {', '.join(formats)}; --data is {data_format}",
+                where=option,
+                remedy=f"Leave {option} out, or give another --format",
+            )
+        if not value:
+            raise ConfigError("is empty", where=option, remedy="Give a name, or leave the option out")
 
 
 def _guess_format(config: Config, path: Path) -> str:

@@ -1,7 +1,9 @@
 import gzip
 import json
+import os
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from tiny_runs import SAMPLE, jsonl, merged, tiny_values, write_config, write_csv
 
 from rnncli.cli.eval import command, report_lines
+from rnncli.errors import RnncliError
+from rnncli.metrics import classification_report
 
 TEXTS = [("a good film", "pos"), ("a bad film, dull", "neg"), ("fine plot", "neg"), ("", "pos"), ("dull end", "neg")]
 
@@ -181,14 +185,22 @@ def test_evaluating_twice_gives_the_same(cli, checkpoint):
         (["--data", "latin.csv"], 1, ["latin.csv:2"]),
         (["--data", "good.csv", "--text", "txt"], 1, ["good.csv:1", "txt", "review"]),
         (["--data", "good.unknown"], 2, ["--data good.unknown", "--format", "csv"]),
-        (["--data", "good.csv", "--format", "fasttext", "--text", "review"], 2, ["text"]),
-        (["--data", "good.csv", "--format", "keras_imdb"], 2, ["word_index"]),
+        (["--data", "good.csv", "--format", "fasttext", "--text", "review"], 2, ["--text: belongs to format csv"]),
+        (["--data", "good.csv", "--format", "keras_imdb"], 2, ["--word-index"]),
+        (["--data", "good.csv", "--predictions", "good.csv"], 2, ["--predictions good.csv", "is a data file"]),
+        (["--predictions", "link"], 2, ["--predictions link", "is a data file"]),
+        (["--predictions", "elsewhere/model.safetensors"], 2, ["is the checkpoint"]),
+        (["--data", "tree", "--predictions", "tree/pos/1.txt"], 2, ["is a data file"]),
         (["--data", "good.csv", "--predictions", "missing/p.jsonl"], 1, ["missing/p.jsonl", "cannot be written"]),
         (["--data", "good.csv", "--predictions", "."], 1, ["cannot be written", "--predictions"]),
     ],
 )
 def test_what_cannot_be_used_is_one_line(cli, checkpoint, arguments, code, words):
     write_texts("good.csv")
+    Path("link").symlink_to("tiny.csv")
+    Path("tree/pos").mkdir(parents=True)
+    Path("tree/pos/1.txt").write_text("good film")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     write_texts("unseen.csv", [TEXTS[0], ("odd", "odd")])
     write_texts("header.csv", [])
     Path("empty.csv").write_bytes(b"")
@@ -197,6 +209,84 @@ def test_what_cannot_be_used_is_one_line(cli, checkpoint, arguments, code, words
     line = cli.refused("eval", checkpoint, *arguments, code=code)
     for word in words:
         assert word in line
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(Path().rglob(".rnncli-*"))
+
+
+def test_where_predictions_go_is_tried_before_scoring_and_an_earlier_file_outlives_a_failure(
+    cli, checkpoint, monkeypatch
+):
+    Path("p.jsonl").write_text("earlier")
+
+    def fail(*_):
+        assert list(Path().glob(".rnncli-predictions.*"))
+        raise RnncliError("scoring failed")
+
+    monkeypatch.setattr("rnncli.cli.eval.evaluate", fail)
+    assert "missing/p.jsonl" in cli.refused("eval", checkpoint, "--predictions", "missing/p.jsonl")
+    assert "scoring failed" in cli.refused("eval", checkpoint, "--predictions", "p.jsonl")
+    assert Path("p.jsonl").read_text() == "earlier"
+    assert not list(Path().glob(".rnncli-*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_predictions_on_a_full_disk(cli, checkpoint):
+    line = cli.refused("eval", checkpoint, "--predictions", "/dev/full")
+    assert "/dev/full: cannot be written: No space left on device. Free some space or choose" in line
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_predictions_replace_an_earlier_file_behind_a_link(cli, checkpoint):
+    Path("old.jsonl").write_text("earlier")
+    Path("old.jsonl").chmod(0o600)
+    Path("p.jsonl").symlink_to("old.jsonl")
+    assert cli("eval", checkpoint, "--predictions", "p.jsonl").code == 0
+    assert Path("p.jsonl").is_symlink()
+    assert len(jsonl(Path("old.jsonl"))) > 1
+    assert stat.S_IMODE(os.stat("old.jsonl").st_mode) == 0o600
+
+
+def test_kerass_file_with_its_words(cli, checkpoint):
+    reviews = np.empty(2, dtype=object)
+    reviews[:] = [[2, 1], [1, 3]]
+    labels = np.array([1, 0])
+    np.savez("imdb.npz", x_train=reviews, y_train=labels, x_test=reviews, y_test=labels)
+    Path("words.json").write_text(json.dumps({"film": 1, "good": 2, "bad": 3}))
+    done = cli("eval", checkpoint, "--data", "imdb.npz", "--word-index", "words.json", "--predictions", "p.jsonl")
+    assert (done.code, done.err) == (0, "")
+    assert [row["text"] for row in jsonl(Path("p.jsonl"))] == ["good film", "film bad"]
+    refusal = cli.refused(
+        *("eval", checkpoint, "--data", "imdb.npz", "--word-index", "words.json", "--predictions", "words.json"), code=2
+    )
+    assert "is a data file" in refusal
+
+
+def report_of(labels, pairs):
+    """The report on true and predicted classes, each as often as the pairs say."""
+    true = np.repeat([pair[0] for pair in pairs], list(pairs.values()))
+    scores = np.zeros((len(true), len(labels)))
+    scores[np.arange(len(true)), np.repeat([pair[1] for pair in pairs], list(pairs.values()))] = 5
+    return classification_report(true, scores, labels)
+
+
+def test_many_labels_are_shown_by_their_most_frequent_confusions():
+    labels = tuple(f"l{n:02}" for n in range(30))
+    pairs = {(n, n): 50 for n in range(30)} | {(n, (n + 1) % 30): n + 1 for n in range(25)}
+    lines = report_lines(report_of(labels, pairs))
+    start = lines.index("most frequent confusions: 20 of 25 pairs")
+    assert lines[start + 1].split() == ["true", "predicted", "texts"]
+    assert [line.split() for line in lines[start + 2 :]] == [
+        [f"l{n:02}", f"l{n + 1:02}", str(n + 1)] for n in range(24, 4, -1)
+    ]
+    none = report_lines(report_of(labels, {(n, n): 2 for n in range(30)}))
+    assert none[-1] == "most frequent confusions: 0 of 0 pairs"
+    assert any(line.startswith("confusion: ") for line in report_lines(report_of(labels[:20], {(0, 1): 2, (1, 1): 2})))
+
+
+def test_long_labels_are_shortened():
+    lines = report_lines(report_of(("a" * 500, "b\x1b" * 200, "c"), {(0, 0): 3, (1, 2): 2, (2, 1): 1}))
+    assert max(map(len, lines)) < 100
+    assert all(line.isprintable() for line in lines)
 
 
 def test_the_data_of_the_config_may_be_gone(cli, checkpoint):
@@ -225,5 +315,5 @@ def test_a_checkpoint_that_is_damaged_or_none(cli, checkpoint):
 def test_no_option_is_without_effect():
     """Each is used in a test above."""
     assert {parameter.name for parameter in command.params} == {
-        *("checkpoint", "data", "data_format", "text_column", "label_column", "predictions", "as_json")
+        *("checkpoint", "data", "data_format", "text_column", "label_column", "word_index", "predictions", "as_json")
     }

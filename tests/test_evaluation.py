@@ -119,14 +119,22 @@ def test_columns_are_taken_over_where_the_format_is_the_same(workdir):
 
 
 def test_columns_for_a_format_without_them(config, workdir):
-    with pytest.raises(ConfigError, match="text") as caught:
-        source_for_file(config, workdir, None, {"text": "review"})
-    assert "\n" not in str(caught.value)
+    for key, option in (("text", "--text"), ("label", "--label"), ("word_index", "--word-index")):
+        with pytest.raises(ConfigError, match=f"^{option}: belongs to format .*; --data is aclimdb") as caught:
+            source_for_file(config, workdir, None, {key: "review"})
+        assert "\n" not in str(caught.value)
+        assert "data.test" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"^--word-index: belongs to format keras_imdb; --data is csv"):
+        source_for_file(config, workdir / "a.csv", None, {"word_index": "review"})
+    with pytest.raises(ConfigError, match=r"^--label: is empty"):
+        source_for_file(config, workdir / "a.csv", None, {"label": ""})
 
 
 def test_kerass_file_needs_its_words(config, workdir):
-    with pytest.raises(ConfigError, match="word_index"):
+    with pytest.raises(ConfigError, match=r"^--word-index: is needed .*Add --word-index"):
         source_for_file(config, workdir / "imdb.npz", None, {})
+    test = source_for_file(config, workdir / "imdb.npz", None, {"word_index": "words.json"}).test
+    assert (test.format, test.word_index, test.part) == ("keras_imdb", "words.json", "test")
 
 
 def test_a_compressed_file_is_read(trained, workdir):

@@ -2,15 +2,19 @@
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rnncli.errors import RnncliError
-from rnncli.evaluation import Evaluation, evaluate, rows_of_config, source_for_file
+from rnncli.cli.predictions import predictions_file, refuse_to_overwrite, write_predictions
+from rnncli.data.rows import short_label
+from rnncli.evaluation import evaluate, rows_of_config, source_for_file
 from rnncli.trained import load_trained
 
+MAX_MATRIX = 20
+MAX_CONFUSIONS = 20
 FORMATS = ["csv", "tsv", "jsonl", "fasttext", "aclimdb", "keras_imdb"]
 
 
@@ -20,6 +24,7 @@ FORMATS = ["csv", "tsv", "jsonl", "fasttext", "aclimdb", "keras_imdb"]
 @click.option("--format", "data_format", type=click.Choice(FORMATS), help="Format of --data.  [default: by its ending]")
 @click.option("--text", "text_column", metavar="COLUMN", help="Column of --data that holds the text.")
 @click.option("--label", "label_column", metavar="COLUMN", help="Column of --data that holds the label.")
+@click.option("--word-index", type=click.Path(path_type=Path), help="imdb_word_index.json, for --data in keras_imdb.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Write one JSON line per text to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(
@@ -28,6 +33,7 @@ def command(
     data_format: str | None,
     text_column: str | None,
     label_column: str | None,
+    word_index: Path | None,
     predictions: Path | None,
     as_json: bool,
 ) -> None:
@@ -35,19 +41,25 @@ def command(
 
     On the test data of its config; without any, on the validation part; or on --data.
     """
-    columns = {key: value for key, value in (("text", text_column), ("label", label_column)) if value is not None}
-    if data is None and (data_format or columns):
-        raise click.UsageError("--format, --text and --label describe --data, which is missing.")
+    options = {"text": text_column, "label": label_column, "word_index": word_index}
+    given = {key: str(value) for key, value in options.items() if value is not None}
+    if data is None and (data_format or given):
+        raise click.UsageError("--format, --text, --label and --word-index describe --data, which is missing.")
     trained = load_trained(checkpoint)
     config = trained.config
     if data is not None:
-        config = config.model_copy(update={"data": source_for_file(config, data, data_format, columns)})
+        config = config.model_copy(update={"data": source_for_file(config, data, data_format, given)})
     rows, name = rows_of_config(config)
-    start = time.perf_counter()
-    evaluation = evaluate(trained, rows)
-    seconds = time.perf_counter() - start
-    if predictions is not None:
-        _write_predictions(predictions, evaluation, trained.labels)
+    with ExitStack() as stack:
+        file = None
+        if predictions is not None:  # opened first: scoring may take long, and be for nothing
+            refuse_to_overwrite(predictions, checkpoint, (trained.config.data, config.data))
+            file = stack.enter_context(predictions_file(predictions))
+        start = time.perf_counter()
+        evaluation = evaluate(trained, rows)
+        seconds = time.perf_counter() - start
+        if predictions is not None and file is not None:
+            write_predictions(predictions, file, evaluation, trained.labels)
     if as_json:
         click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **evaluation.report}))
         return
@@ -72,7 +84,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         Lines for people.
     """
     labels = [scores["label"] for scores in report["classes"]]
-    width = max(10, *(len(label) for label in labels))
+    names = [short_label(label) for label in labels]
+    width = max(10, *(len(name) for name in names))
     lines = [f"loss        {report['loss']:.4f} nats", f"accuracy    {report['accuracy']:.2%}"]
     if report["roc_auc"] is not None:
         lines.append(f"ROC AUC     {report['roc_auc']:.4f}")
@@ -80,35 +93,32 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     macro = {key: report[f"macro_{key}"] for key in ("precision", "recall", "f1")}
     for scores in [*report["classes"], {"label": "macro", **macro, "support": report["rows"]}]:
         lines.append(
-            f"{scores['label']:{width}}  {scores['precision']:>9.2%} {scores['recall']:>8.2%} "
+            f"{short_label(scores['label']):{width}}  {scores['precision']:>9.2%} {scores['recall']:>8.2%} "
             f"{scores['f1']:>8.2%} {scores['support']:>7,}"
         )
+    if len(labels) > MAX_MATRIX:
+        return [*lines, "", *_frequent_confusions(names, width, report["confusion"])]
     lines += ["", "confusion: a row for each true label, a column for each predicted one"]
-    cell = max(8, *(len(label) + 2 for label in labels))
-    lines.append(" " * width + "".join(f"{label:>{cell}}" for label in labels))
-    for label, counts in zip(labels, report["confusion"], strict=True):
-        lines.append(f"{label:{width}}" + "".join(f"{count:>{cell},}" for count in counts))
+    heads = [short_label(label, 16) for label in labels]
+    cell = max(8, *(len(head) + 2 for head in heads))
+    lines.append(" " * width + "".join(f"{head:>{cell}}" for head in heads))
+    for name, counts in zip(names, report["confusion"], strict=True):
+        lines.append(f"{name:{width}}" + "".join(f"{count:>{cell},}" for count in counts))
     return lines
 
 
-def _write_predictions(path: Path, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
-    try:
-        # The name of a file may hold bytes that are not UTF-8; escaped this way they are JSON.
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            for row, probabilities in zip(evaluation.rows, evaluation.probabilities, strict=True):
-                prediction = {
-                    "where": row.where,
-                    "text": row.text,
-                    "label": row.label,
-                    "predicted": labels[int(probabilities.argmax())],
-                    "probabilities": {
-                        label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)
-                    },
-                }
-                file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise RnncliError(
-            f"cannot be written: {error.strerror or error}",
-            where=str(path),
-            remedy="Choose another place for --predictions",
-        ) from error
+def _frequent_confusions(names: list[str], width: int, confusion: list[list[int]]) -> list[str]:
+    """Return the pairs of labels that are taken for each other most often, where a matrix would be too wide."""
+    wrong = [
+        (-count, true, predicted)
+        for true, counts in enumerate(confusion)
+        for predicted, count in enumerate(counts)
+        if count and true != predicted
+    ]
+    shown = sorted(wrong)[:MAX_CONFUSIONS]
+    lines = [f"most frequent confusions: {len(shown)} of {len(wrong):,} pairs"]
+    if shown:
+        lines.append(f"{'true':{width}}  {'predicted':{width}}   texts")
+    return lines + [
+        f"{names[true]:{width}}  {names[predicted]:{width}} {-count:>7,}" for count, true, predicted in shown
+    ]
