@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnncli.data.unpack import Unpacked, unpack_file, unpack_folder
+from rnncli.data.unpack import unpack_file, unpack_folder
 from rnncli.errors import DataError
 
 KEEP = r"set/(?P<path>(?:README|pos/.*\.txt|neg/.*\.txt))"
@@ -83,15 +83,14 @@ def test_a_tar_gives_the_wanted_files(archive, target, format):
     folders = [entry("set/", type=tarfile.DIRTYPE), entry("set/pos", type=tarfile.DIRTYPE)]
     tar_of(archive, folders + [entry(name, data) for name, data in files.items()], format)
     wanted = {name.removeprefix("set/"): data for name, data in files.items() if name != "set/urls.txt"}
-    done = unpack_folder(archive, target, KEEP, **LIMITS)
+    unpack_folder(archive, target, KEEP, **LIMITS)
     assert contents(target) == wanted
-    assert done == Unpacked(len(wanted), sum(map(len, wanted.values())))
     assert os.listdir(target.parent) == ["set"]
 
 
 def test_a_zip_gives_the_wanted_files(archive, target):
     zip_of(archive, [("set/", b""), *GOOD.items()])
-    assert unpack_folder(archive, target, KEEP, **LIMITS).files == 3
+    unpack_folder(archive, target, KEEP, **LIMITS)
     assert sorted(contents(target)) == ["README", "neg/2_1.txt", "pos/1_9.txt"]
 
 
@@ -368,7 +367,7 @@ def test_one_file_replaces_an_earlier_one_only_when_it_is_whole(archive, target)
         unpack_file(archive, "a/b.txt", target, **LIMITS)
     assert target.read_bytes() == b"old"
     archive.write_bytes(whole)
-    assert unpack_file(archive, "a/b.txt", target, **LIMITS) == 3
+    unpack_file(archive, "a/b.txt", target, **LIMITS)
     assert target.read_bytes() == b"new"
     assert os.listdir(target.parent) == ["set"]
 

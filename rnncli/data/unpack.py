@@ -11,7 +11,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from tqdm import tqdm
 
@@ -23,14 +23,7 @@ _MAX_NAME = 1024
 _BAD_CHARACTERS = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|\ud800-\udfff]')
 
 
-class Unpacked(NamedTuple):
-    """What came out: number of files, and their bytes together."""
-
-    files: int
-    bytes: int
-
-
-def unpack_folder(archive: Path, target: Path, keep: str, *, max_bytes: int, max_members: int) -> Unpacked:
+def unpack_folder(archive: Path, target: Path, keep: str, *, max_bytes: int, max_members: int) -> None:
     """Make a folder of the wanted files of a .tar.gz or .zip.
 
     Parameters
@@ -47,11 +40,6 @@ def unpack_folder(archive: Path, target: Path, keep: str, *, max_bytes: int, max
     max_members : int
         The most members the archive may have.
 
-    Returns
-    -------
-    Unpacked
-        Files and bytes written.
-
     Raises
     ------
     DataError
@@ -65,10 +53,10 @@ def unpack_folder(archive: Path, target: Path, keep: str, *, max_bytes: int, max
 
     if os.path.lexists(target):
         raise DataError("exists already", where=str(target), remedy="Move it away first")
-    return _unpack(archive, target, place, max_bytes, max_members)
+    _unpack(archive, target, place, max_bytes, max_members)
 
 
-def unpack_file(archive: Path, member: str, target: Path, *, max_bytes: int, max_members: int) -> int:
+def unpack_file(archive: Path, member: str, target: Path, *, max_bytes: int, max_members: int) -> None:
     """Take one file out of a .tar.gz or .zip; an earlier target is replaced once the new one is whole.
 
     Parameters
@@ -82,18 +70,13 @@ def unpack_file(archive: Path, member: str, target: Path, *, max_bytes: int, max
     max_bytes, max_members : int
         As for :func:`unpack_folder`.
 
-    Returns
-    -------
-    int
-        Bytes written.
-
     Raises
     ------
     DataError
         As :func:`unpack_folder` does.
     """
     name = target.name
-    return _unpack(archive, target, {member: name}.get, max_bytes, max_members, only=name).bytes
+    _unpack(archive, target, {member: name}.get, max_bytes, max_members, only=name)
 
 
 def unpacking_folder(target: Path) -> Path:
@@ -119,14 +102,14 @@ def _unpack(
     max_bytes: int,
     max_members: int,
     only: str | None = None,
-) -> Unpacked:
+) -> None:
     """Write the members that have a place below a temporary folder, then rename it (or its file ``only``)."""
     temporary = unpacking_folder(target)
     try:
         # What a killed process left. Callers see to it that no other process is at work here.
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        done = _write_members(archive, temporary, place, max_bytes, max_members)
+        _write_members(archive, temporary, place, max_bytes, max_members)
         os.replace(temporary / only if only else temporary, target)
     except DAMAGE as error:
         raise refuse(archive, f"damaged archive ({' '.join(str(error).split()) or type(error).__name__})") from None
@@ -138,16 +121,15 @@ def _unpack(
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return done
 
 
 def _write_members(
     archive: Path, folder: Path, place: Callable[[str], str | None], max_bytes: int, max_members: int
-) -> Unpacked:
+) -> None:
     """Check every member of the archive and write the wanted ones below ``folder``."""
     seen: dict[str, tuple[str, str]] = {}
     made = {""}
-    files = total = members = 0
+    files = members = 0
     with (
         open(archive, "rb") as file,
         tqdm(desc=f"unpacking {archive.name}", unit=" files", disable=None, leave=False) as bar,
@@ -167,13 +149,11 @@ def _write_members(
             # "x": two members that become one file are an error too.
             with open(os.path.join(folder, where), "xb", buffering=0) as out:
                 for chunk in member.chunks():
-                    total += len(chunk)
                     _write_all(out, chunk)
             files += 1
             bar.update()
     if not files:
         raise refuse(archive, "none of the files that are wanted is in it")
-    return Unpacked(files, total)
 
 
 def _write_all(out: IO[bytes], data: bytes) -> None:
