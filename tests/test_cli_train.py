@@ -443,8 +443,8 @@ def test_minutes_between_saves(cli, config, monkeypatch):
         save(path, trainer, *more)
 
     monkeypatch.setattr("rnncli.run.save_trained", noted)
-    assert cli("train", config, "--set", "train.checkpoint_every_minutes=1.4", "--set", "train.epochs=1").code == 0
-    # A look a step, and one more when it was saved: it takes three looks to come to 1.4 minutes.
+    assert cli("train", config, "--set", "train.checkpoint_every_minutes=1.5", "--set", "train.epochs=1").code == 0
+    # A look a step, and one more when it was saved: it takes three looks to come to 1.5 minutes.
     assert [step for name, step in saved if name.startswith("last")] == [3, 5]
 
 

@@ -302,5 +302,6 @@ def test_too_many_bad_batches_in_a_row_stop(data):
     assert str(caught.value).startswith(f"at step {MOST_SKIPPED + 2} ")
     assert digest_of(trainer) == before
     assert (trainer.step, trainer.optimizer.step_count) == (MOST_SKIPPED + 1, 1)
+    assert trainer.skipped == MOST_SKIPPED  # the one that was refused is not among them
     with pytest.raises(GradientError, match=f"at step {MOST_SKIPPED + 2} "):
         next(trainer.run())  # and again if it is tried again

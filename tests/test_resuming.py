@@ -44,7 +44,7 @@ SCHEDULES = [
     {"name": "linear", "warmup_steps": 3},
     {"name": "cosine"},
     {"name": "step", "every_epochs": 1},
-    {"name": "plateau", "patience": 1, "warmup_steps": 2},
+    {"name": "plateau", "patience": 2, "warmup_steps": 2},
 ]
 
 

@@ -52,6 +52,7 @@ def test_equal_runs_have_equal_digests_and_others_do_not(data):
     [
         (r'"loss": (\d)', r'"loss": 1\1', {"metrics"}),
         (r'"step": 2\b', '"step": 3', {"metrics"}),
+        (r'"macro_f1": (\d)', r'"macro_f1": 1\1', {"metrics"}),
         (r"(?s)\A[^\n]*\n", "", {"metrics"}),
         (r"(?s)\A([^\n]*\n)", r"\1\1", {"metrics"}),
         (r'"seconds": (\d)', r'"seconds": 1\1', set()),
