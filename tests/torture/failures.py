@@ -251,6 +251,7 @@ def _evaluating(folder: Path) -> Scenario:
             ended = forked(evaluate)
             assert ended.code == 0, ended.text
         assert predictions.read_bytes() == whole[0]
+        assert {path.name for path in work.iterdir()} == {"runs", predictions.name}, list(work.iterdir())
         load_trained(work / "runs/gru/last.safetensors")
 
     prepare()

@@ -56,7 +56,7 @@ def repeat(folder: Path, quick: bool) -> Iterator[Result]:
         yield Result(
             f"1 and 2 BLAS threads, after step {steps}",
             f"largest difference of a weight: {_figures(found)}",
-            steps > 1 or max(found.values()) < 1e-5,  # later it grows as it will
+            steps > 1 or max(found.values()) < 1e-3,  # later it grows as it will
         )
     yield Result(
         "scores in batches of 1, 7, 64 and all texts",
