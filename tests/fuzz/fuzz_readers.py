@@ -62,14 +62,11 @@ def keras_parts() -> list[bytes]:
 def make_check(name: str, folder: Path) -> Check:
     """Return the check of one format; it works in a folder that is there."""
     from rnncli.config import parse_config
-    from rnncli.data import text_files
     from rnncli.data.dataset import load_dataset
     from rnncli.data.readers import WITH_COLUMNS, read_rows
     from rnncli.data.rows import Row
     from rnncli.errors import DataError
 
-    # The search finds such files, a hundred bytes that unpack to a million lines, and then hardly anything else.
-    text_files.UNPACKED_FREELY = 2**15
     path = folder / "data"
     source: dict[str, Any] = {"format": name, "path": str(path)}
     write: Callable[[bytes], object] = path.write_bytes
@@ -149,6 +146,18 @@ def write_keras(folder: Path) -> Callable[[bytes], None]:
             archive.writestr("y_train.npy", rest if which == 1 else labels)
 
     return write
+
+
+def make_check_of_small_texts(name: str, folder: Path) -> Check:
+    """Return the same with a lower limit for what a compressed file may hold.
+
+    The search finds a hundred bytes that unpack to a million lines, and then would try hardly anything else.
+    """
+    check = make_check(name, folder)
+    from rnncli.data import text_files
+
+    text_files.UNPACKED_FREELY = 2**15
+    return check
 
 
 if __name__ == "__main__":
