@@ -37,7 +37,7 @@ def command(
     else:
         click.echo(f"killed after the checkpoints of steps {', '.join(map(str, verdict.killed_at))}")
         for name, digest in verdict.digests.items():
-            click.echo(f"{name:28} {digest[:16]}  {'DIFFERS' if name in verdict.differences else 'equal'}")
+            click.echo(f"{name:29} {digest[:16]}  {'DIFFERS' if name in verdict.differences else 'equal'}")
         outcome = "differs" if verdict.differences else "equal to the bit"
         click.echo(f"{verdict.kills} kills, {time.monotonic() - start:.0f} s: {outcome}")
     if verdict.differences:
