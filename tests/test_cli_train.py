@@ -156,9 +156,10 @@ class Process:
     """The command line in a process of its own, to be interrupted."""
 
     def __init__(self, *arguments, prepare=""):
-        # The handler of a process that is started in the background would ignore the signal.
+        # A process that is started in the background, or by nohup, would ignore these signals.
         code = (
-            f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{prepare}\n"
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            f"signal.signal(signal.SIGHUP, signal.SIG_DFL)\n{prepare}\n"
             "from rnncli.cli import main; main()"
         )
         self.process = subprocess.Popen(

@@ -21,7 +21,8 @@ BODY = random.Random(1).randbytes(300_000)
 CHECKSUM = "md5:" + hashlib.md5(BODY).hexdigest()
 
 PROGRAM = (
-    "import sys; from pathlib import Path; from rnncli.data.fetch import fetch;"
+    "import signal, sys; from pathlib import Path; from rnncli.data.fetch import fetch;"
+    "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background job would ignore it
     "fetch(sys.argv[1], Path(sys.argv[2]), checksum=sys.argv[3], max_bytes=300_000)"
 )
 
