@@ -7,7 +7,9 @@ from rnncli.data.dataset import EncodedTexts
 from rnncli.models import Model
 from rnncli.packing import Array
 
-SCORING_BATCH = 128  # texts; measured fastest from 64 to 512 for 128 hidden units
+# Texts. IMDB's validation part took 0.95 s in batches of 64, 0.82 of 128 and 0.75 of 256, the memory of which doubles
+# each time (LSTM, 128 hidden units).
+SCORING_BATCH = 128
 
 
 @np.errstate(over="ignore", invalid="ignore")  # scores that are not finite are for the metrics to refuse
