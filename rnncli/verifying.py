@@ -14,7 +14,7 @@ from typing import Any
 
 from rnncli.checkpoint import Checkpoint, load_checkpoint
 from rnncli.config import load_config
-from rnncli.errors import CheckpointError, RnncliError
+from rnncli.errors import RnncliError
 from rnncli.run_dir import RunDir
 
 TIMINGS = ("seconds", "peak_memory_mb", "tokens_per_second")  # fields of metrics.jsonl that differ from run to run
@@ -174,9 +174,5 @@ def _wait(process: subprocess.Popen[str], seconds: float | None = None) -> None:
 
 
 def _step_of(path: Path) -> int:
-    try:
-        return int(load_checkpoint(path).metadata["progress"]["step"])
-    except CheckpointError:
-        if path.exists():
-            raise
-        return 0
+    """Return the step of a checkpoint, 0 if there is none yet; asked first, since a living run may be about to save."""
+    return int(load_checkpoint(path).metadata["progress"]["step"]) if path.exists() else 0
