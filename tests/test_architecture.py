@@ -18,6 +18,7 @@ ROOT = Path(rnncli.__file__).parent
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
     {"errors", "blas", "interruption", "randomness"},
+    {"workers"},
     {"packing"},
     {"layers"},
     {"optim", "schedules", "gradcheck."},
@@ -32,7 +33,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {"__main__"},
 ]
-MATHEMATICS = {room for floor in FLOORS[1:4] for room in floor}  # NumPy only, no files, no config
+MATHEMATICS = {room for floor in FLOORS[2:5] for room in floor}  # NumPy only, no files, no config
 # Config stops at the builders: everything else takes plain values.
 KNOWS_CONFIG = {
     *("config", "models", "run_dir", "assembly", "trained", "resuming", "run", "verifying", "evaluation", "cli"),

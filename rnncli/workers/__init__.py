@@ -1,0 +1,1 @@
+"""Training and scoring in several processes: who computes what, and how they tell each other."""
