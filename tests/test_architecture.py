@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"optim", "schedules", "gradcheck."},
     {"data"},
     {"config"},
-    {"models", "metrics", "checkpoint", "run_dir"},
+    {"models", "metrics", "tagging_metrics", "language_metrics", "checkpoint", "run_dir"},
     {"scoring", "postmortem"},
     {"training"},
     {"assembly", "trained", "progress", "recording"},

@@ -5,25 +5,36 @@ No row's side depends on any other row: adding, removing or reordering rows move
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from rnncli.data.rows import Row
 from rnncli.errors import DataError
 
 
-class Split(NamedTuple):
+class Splittable(Protocol):
+    """What a row needs to be split: a text, and perhaps the group that it must stay with."""
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def group(self) -> str | None: ...  # noqa: D102
+
+
+AnyRow = TypeVar("AnyRow", bound=Splittable)
+
+
+class Split(NamedTuple, Generic[AnyRow]):
     """Two parts of a source, and how many rows belong to neither.
 
     Parameters
     ----------
-    train, valid : list of Row
+    train, valid : list
         The parts, each in the order of the source.
     dropped : int
         Rows left out of the training part because their text is in the validation part, under another group.
     """
 
-    train: list[Row]
-    valid: list[Row]
+    train: list[AnyRow]
+    valid: list[AnyRow]
     dropped: int
 
 
@@ -43,7 +54,7 @@ def text_key(text: str) -> bytes:
     return hashlib.blake2b(" ".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def split_rows(rows: Sequence[Row], valid_fraction: float, seed: int, where: str = "data.train") -> Split:
+def split_rows(rows: Sequence[AnyRow], valid_fraction: float, seed: int, where: str = "data.train") -> Split[AnyRow]:
     """Split rows into a training and a validation part.
 
     A row without a group goes where the hash of the seed and its text sends it, so equal texts (white space apart)
@@ -53,7 +64,7 @@ def split_rows(rows: Sequence[Row], valid_fraction: float, seed: int, where: str
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of Row, or of anything with a text and a group
         All rows of the source.
     valid_fraction : float
         Share that is expected in the validation part, between 0 and 1.
@@ -75,8 +86,8 @@ def split_rows(rows: Sequence[Row], valid_fraction: float, seed: int, where: str
     # 64 bits of the hash, as a whole number, against the same share of 2**64.
     limit = int(valid_fraction * 2**64)
     salt = seed.to_bytes(16, "little", signed=True)
-    train: list[Row] = []
-    valid: list[Row] = []
+    train: list[AnyRow] = []
+    valid: list[AnyRow] = []
     keys: list[bytes] = []
     held: set[bytes] = set()
     grouped = False

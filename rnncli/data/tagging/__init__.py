@@ -1,0 +1,1 @@
+"""From files of tagged words to sentences, and from sentences to arrays with a tag for every word."""
