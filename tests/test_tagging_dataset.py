@@ -155,3 +155,17 @@ def test_the_same_seed_gives_the_same_parts(files):
     path = files("train.txt", [9, 9])
     one, same, other = (read_tagged_parts(settings(path), seed) for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_two_schemes_do_not_go_together(tmp_path):
+    (tmp_path / "a.txt").write_text("x I-A\ny I-A\nz B-A\n")
+    (tmp_path / "b.txt").write_text("x B-A\ny I-A\n")
+    (tmp_path / "c.txt").write_text("x O\ny O\n")
+    data = settings(tmp_path / "a.txt", valid=Source(format="columns", path=str(tmp_path / "b.txt")))
+    with pytest.raises(DataError, match=r"b\.txt: marks entities in iob2, the training part in iob1\. Give both"):
+        load_tagging_dataset(data, 1)
+    data.valid["path"] = str(tmp_path / "c.txt")
+    assert len(load_tagging_dataset(data, 1).valid) == 1
+    data.valid["path"] = str(tmp_path / "b.txt")
+    data.train["convert_to"] = data.valid["convert_to"] = "iob2"
+    assert load_tagging_dataset(data, 1).codec.tags == ("B-A", "I-A")

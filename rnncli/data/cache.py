@@ -175,7 +175,7 @@ def _source_digest(source: Source) -> bytes:
         if settings["format"] == "aclimdb":
             _hash_tree(hasher, path)
         else:
-            _hash_file(hasher, path, f"{key}{path.suffix}")
+            hash_file(hasher, path, f"{key}{path.suffix}")
     return hasher.digest()
 
 
@@ -188,10 +188,10 @@ def _hash_tree(hasher: "hashlib.blake2b", folder: Path) -> None:
             names = sorted(entry.name for entry in entries if entry.name.endswith(".txt"))
         hasher.update(f"{label}\0{len(names)}\0".encode("utf-8", "surrogateescape"))
         for name in names:
-            _hash_file(hasher, f"{folder}/{label}/{name}", name)
+            hash_file(hasher, f"{folder}/{label}/{name}", name)
 
 
-def _hash_file(hasher: "hashlib.blake2b", path: str | Path, name: str) -> None:
+def hash_file(hasher: "hashlib.blake2b", path: str | Path, name: str) -> None:
     """Add a file's name, size and bytes."""
     with open(path, "rb", buffering=0, opener=open_regular) as file:
         size = os.fstat(file.fileno()).st_size

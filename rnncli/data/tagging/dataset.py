@@ -12,7 +12,9 @@ import numpy.typing as npt
 from rnncli.data.encoding import Ids, Integers
 from rnncli.data.readers import Source
 from rnncli.data.split import split_rows
+from rnncli.data.tagging.columns import find_scheme
 from rnncli.data.tagging.readers import read_sentences
+from rnncli.data.tagging.schemes import OUTSIDE
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tagging.spelling import Spellings, SpellingSettings, spell
 from rnncli.data.vocabulary import Vocabulary, build_vocabulary
@@ -205,11 +207,13 @@ def read_tagged_parts(data: TaggingSettings, seed: int) -> tuple[list[Sentence],
     Raises
     ------
     DataError
-        If a source cannot be read, holds a bad sentence, or leaves a part empty.
+        If a source cannot be read, holds a bad sentence, or leaves a part empty; if the two mark entities differently.
     """
     sentences = list(read_sentences(data.train, data.split_by == "document"))
     if data.valid is not None:
-        return sentences, list(read_sentences(data.valid))
+        others = list(read_sentences(data.valid))
+        _check_schemes(sentences, others)
+        return sentences, others
     split = split_rows(sentences, data.valid_fraction, seed, str(data.train.model_dump()["path"]))
     return split.train, split.valid
 
@@ -280,6 +284,22 @@ def word_keys(words: Iterable[str]) -> npt.NDArray[np.uint64]:
     """
     digests = b"".join(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest() for word in words)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def _check_schemes(train: Sequence[Sentence], valid: Sequence[Sentence]) -> None:
+    """Raise where two sources mark entities in two schemes: their tags would not mean the same."""
+    ours, theirs = (find_scheme(part) if _has_entities(part) else None for part in (train, valid))
+    if ours is not None and theirs is not None and ours != theirs:
+        raise DataError(
+            f"marks entities in {theirs}, the training part in {ours}",
+            where=valid[0].where.rpartition(":")[0],
+            remedy=f"Give both sources convert_to: {ours}",
+        )
+
+
+def _has_entities(sentences: Iterable[Sentence]) -> bool:
+    """Whether a word is part of an entity."""
+    return any(tag != OUTSIDE for sentence in sentences for tag in sentence.tags)
 
 
 def _numbered(items: Iterable[str], numbers: dict[str, int]) -> Ids:
