@@ -19,6 +19,7 @@ from range_server import serving
 
 from rnncli.cli.data_get import get
 from rnncli.data import catalog, obtain
+from rnncli.data.known_dataset import UrlArchive, UrlFile, UrlFiles, WheelMember
 from rnncli.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[1]
@@ -285,12 +286,63 @@ def test_a_damaged_file_in_its_place_is_kept(wheel):
     assert Path("data/hamlet.txt").read_bytes() == b"not to be"
 
 
+@pytest.fixture
+def treebank(monkeypatch):
+    """Serve the same small file in the place of both parts of the treebank and of Shakespeare; give the server."""
+    body = b"1\tto\n" * 100
+    with serving(body) as server:
+        file = UrlFile(server.url, hashlib.sha256(body).hexdigest(), len(body))
+        small = dict(catalog.DATASETS)
+        for name, source in (("tiny-shakespeare", file), ("ud-english-ewt", UrlFiles({"a": file, "b": file}))):
+            small[name] = replace(small[name], source=source, disk_bytes=1000)
+        monkeypatch.setattr(catalog, "DATASETS", small)
+        yield server
+
+
+def test_files_are_fetched_as_they_are(treebank):
+    assert "data/tinyshakespeare.txt" in succeed("tiny-shakespeare")
+    assert "CC BY-SA 4.0" in succeed("ud-english-ewt")
+    assert sorted(os.listdir("data")) == ["tinyshakespeare.txt", "ud-english-ewt"]
+    assert sorted(os.listdir("data/ud-english-ewt")) == ["a", "b"]
+    for path in ("data/tinyshakespeare.txt", "data/ud-english-ewt/a", "data/ud-english-ewt/b"):
+        assert Path(path).read_bytes() == treebank.body
+    assert "there already" in succeed("tiny-shakespeare")
+    assert "there already" in succeed("ud-english-ewt")
+    assert len(treebank.ranges) == 3
+
+
+def test_of_several_files_the_whole_ones_are_not_fetched_again(treebank, monkeypatch):
+    monkeypatch.setattr("rnncli.data.fetch.time.sleep", lambda _: None)
+    treebank.cut_after = [None, 70, 0, 0, 0]
+    assert "Type the command again" in fail("ud-english-ewt")
+    assert os.listdir("data") == [".ud-english-ewt.download"]
+    succeed("ud-english-ewt")
+    assert treebank.ranges == [None, None, *["bytes=70-"] * 4]
+    assert os.listdir("data") == ["ud-english-ewt"]
+
+
+def test_another_file_than_the_known_one(treebank):
+    treebank.body = treebank.body.replace(b"to", b"be")
+    assert "does not have the known checksum" in fail("tiny-shakespeare")
+    assert not Path("data/tinyshakespeare.txt").exists()
+
+
+def test_a_changed_file_of_a_folder_is_kept(treebank):
+    succeed("ud-english-ewt")
+    Path("data/ud-english-ewt/b").write_text("mine")
+    assert "the sha256 of b is another" in fail("ud-english-ewt")
+    Path("data/ud-english-ewt/b").unlink()
+    assert "No such file" in fail("ud-english-ewt")
+
+
 def test_every_data_set_is_described_and_its_config_ships():
     for name, known in catalog.DATASETS.items():
         assert known.name == name
         assert known.licence
         assert known.contents
-        assert known.max_unpacked_bytes > known.download_bytes
+        assert known.disk_bytes > known.download_bytes
+        if isinstance(known.source, UrlArchive | WheelMember):
+            assert known.max_unpacked_bytes > known.download_bytes
         if known.config:
             assert (ROOT / known.config).is_file()
             for path in known.config_paths.values():

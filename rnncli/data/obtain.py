@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnncli.data.catalog import KnownDataset, UrlArchive, WheelMember
+from rnncli.data.known_dataset import KnownDataset, Source, UrlArchive, UrlFile, UrlFiles, WheelMember
 from rnncli.errors import DataError, elsewhere, unwritable
 
 
@@ -43,6 +43,8 @@ def obtain(known: KnownDataset, directory: Path, report: Callable[[str], None] =
         with _alone(directory), tempfile.TemporaryDirectory(prefix="rnncli-") as temporary:
             if isinstance(known.source, UrlArchive):
                 _from_url(known, known.source, target, report)
+            elif isinstance(known.source, UrlFile | UrlFiles):
+                _files_from_url(known, known.source, target, report)
             else:
                 _from_wheel(known, known.source, target, Path(temporary))
             _clear(known, target)
@@ -89,12 +91,13 @@ def is_there(known: KnownDataset, target: Path) -> bool:
     return True
 
 
-def _what_is_wrong(source: UrlArchive | WheelMember, target: Path) -> str | None:
+def _what_is_wrong(source: Source, target: Path) -> str | None:
     """Compare what is there with what the catalogue says."""
-    if isinstance(source, WheelMember):
-        with open(target, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return None if digest == source.sha256 else "its sha256 is another"
+    if isinstance(source, UrlFiles):
+        wrong = (name for name, file in source.files.items() if _sha256(target / name) != file.sha256)
+        return next((f"the sha256 of {name} is another" for name in wrong), None)
+    if not isinstance(source, UrlArchive):
+        return None if _sha256(target) == source.sha256 else "its sha256 is another"
     for name, expected in source.folders.items():
         with os.scandir(target / name) as entries:
             found = sum(entry.name.endswith(".txt") for entry in entries)
@@ -108,13 +111,7 @@ def _from_url(known: KnownDataset, source: UrlArchive, target: Path, report: Cal
     from rnncli.data.fetch import fetch
     from rnncli.data.unpack import unpack_folder
 
-    free = shutil.disk_usage(target.parent).free
-    if free < known.disk_bytes:
-        raise DataError(
-            f"{free // 10**6:,} MB are free, {known.disk_bytes // 10**6:,} MB are needed",
-            where=str(target.parent),
-            remedy="Free some space or give another folder with --dir",
-        )
+    _check_space(known, target)
     archive = target.with_name(source.url.rpartition("/")[2])
     if not archive.exists():  # one that was fetched by hand is used and kept
         archive = _download_folder(known, target) / archive.name
@@ -124,6 +121,38 @@ def _from_url(known: KnownDataset, source: UrlArchive, target: Path, report: Cal
     unpack_folder(archive, target, source.keep, **limits)
     if wrong := _what_is_wrong(source, target):
         raise DataError(f"the archive is not what the catalogue says ({wrong})", where=str(target))
+
+
+def _files_from_url(
+    known: KnownDataset, source: UrlFile | UrlFiles, target: Path, report: Callable[[str], None]
+) -> None:
+    """Download one or several files beside the target; they become it when all are there."""
+    from rnncli.data.fetch import fetch
+
+    _check_space(known, target)
+    folder = _download_folder(known, target)
+    folder.mkdir(exist_ok=True)
+    files = source.files if isinstance(source, UrlFiles) else {target.name: source}
+    for name, file in files.items():
+        fetch(file.url, folder / name, checksum=f"sha256:{file.sha256}", max_bytes=file.size, report=report)
+    os.replace(folder if isinstance(source, UrlFiles) else folder / target.name, target)
+
+
+def _check_space(known: KnownDataset, target: Path) -> None:
+    """Raise DataError where there is too little room, before anything is fetched."""
+    free = shutil.disk_usage(target.parent).free
+    if free < known.disk_bytes:
+        raise DataError(
+            f"{free // 10**6:,} MB are free, {known.disk_bytes // 10**6:,} MB are needed",
+            where=str(target.parent),
+            remedy="Free some space or give another folder with --dir",
+        )
+
+
+def _sha256(path: Path) -> str:
+    """Return the digest of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download_folder(known: KnownDataset, target: Path) -> Path:

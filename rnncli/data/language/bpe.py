@@ -49,7 +49,9 @@ class SubwordCodec(TextCodec):
 
     def encode(self, text: str) -> IntArray:
         """Return the ids of a text."""
-        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        # As encode() of one text, without the places of the tokens in it, which take a quarter of the time.
+        (found,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return np.array(found.ids, dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids."""
