@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from rnncli.data import catalog
-from rnncli.data.catalog import KnownDataset
+from rnncli.data.known_dataset import KnownDataset
 from rnncli.data.obtain import obtain
 from rnncli.errors import ConfigError
 
@@ -46,7 +46,7 @@ def get(name: str | None, directory: Path, as_json: bool) -> None:
         click.echo(json.dumps({**_facts(known, directory), "fetched": fetched}))
         return
     place = directory / known.target
-    click.echo(f"unpacked to  {place}" if fetched else f"there already {place}")
+    click.echo(f"now at       {place}" if fetched else f"there already {place}")
     click.echo(f"contents     {known.contents}")
     click.echo(f"licence      {known.licence}")
     if command := known.next_command(directory):
