@@ -3,6 +3,8 @@
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnncli.data.tagging.columns import read_columns, write_columns
 from rnncli.data.tagging.conllu import read_conllu, write_conllu
@@ -247,3 +249,22 @@ def test_a_source_without_sentences(write):
     assert list(read_sentences(bad, on_bad=problems.append)) == []
     assert len(problems) == 1
     assert "there is no such file" in refused(read_sentences(Source(format="conllu", path="none.conllu")))
+
+
+@pytest.mark.parametrize("read", [read_conllu, read_columns])
+@given(
+    st.lists(st.sampled_from([b"1\ta", b"\t_" * 8, b"\t", b" ", b"\n", b"\r\n", b"B-X", b"O", b"#", b"1-2", b"\xff"]))
+)
+def test_whatever_is_in_the_file_there_are_sentences_or_errors(read, tmp_path_factory, pieces):
+    path = tmp_path_factory.mktemp("any") / "a.txt"
+    path.write_bytes(b"".join(pieces))
+    problems = []
+    try:
+        sentences = list(read(path, on_bad=problems.append))
+    except DataError:
+        return
+    for sentence in sentences:
+        assert len(sentence.words) == len(sentence.tags) == len(sentence.lines) > 0
+        assert all(sentence.words)
+        assert all(sentence.tags)
+    assert all("\n" not in str(problem) for problem in problems)
