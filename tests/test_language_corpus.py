@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from rnncli.config.language import LanguageDataConfig
 from rnncli.data.language import corpus as module
 from rnncli.data.language.corpus import corpus_key, encode_text, load_corpus
 from rnncli.data.language.token_store import Writer, smallest_type
+from rnncli.data.language.windows import lm_windows
 from rnncli.errors import DataError
 
 TEXT = "".join(f"line {i} of a text that goes on\n" for i in range(40))
@@ -235,3 +237,17 @@ def test_another_text_with_the_codec_of_a_checkpoint(folder):
     assert text.tokens.tolist() == [codec.end_of_text, *codec.encode("a text\n"), codec.end_of_text]
     assert (text.characters, text.unknown, len(text)) == (7, 0, 9)
     assert not text.tokens.flags.writeable
+
+
+def test_memory_does_not_grow_with_the_text(folder):
+    peaks = []
+    for repeats in (1, 6):
+        Path("a.txt").write_text(TEXT * (500 * repeats))
+        assert os.path.getsize("a.txt") > 600_000 * repeats
+        tracemalloc.start()
+        corpus = load()
+        for window in lm_windows(corpus.train.tokens, 8, 4096):
+            del window
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 300_000  # the text has grown by ten times that
