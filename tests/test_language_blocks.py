@@ -51,6 +51,12 @@ def test_a_bad_byte_is_found_by_line_and_offset(path):
         list(read_blocks(path))
 
 
+def test_what_unpacks_to_too_much_is_refused(path):
+    path.write_bytes(gzip.compress(b"a\n" * 2**24))
+    with pytest.raises(DataError, match="unpacks to more than 200 times its size"):
+        sum(len(block) for block in read_blocks(path))
+
+
 DOCUMENTS = "a\nb\n\n\n c\n \nd"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli.data.language.bpe import SubwordCodec, train_bpe
+from rnncli.data.language.bpe import SubwordCodec, _short_pieces, train_bpe
 from rnncli.data.language.codecs import codec_from_json, learn_codec
 from rnncli.errors import ConfigError, DataError
 
@@ -137,6 +137,14 @@ def test_bpe_learns_to_its_size_and_the_same_every_time():
     assert learn("bpe").to_json() == learn("bpe").to_json()
     assert len(learn("bpe").encode(STORY)) < 0.6 * len(STORY)
     assert train_bpe([STORY[:99], STORY[99:]], 300, 2, False).size == 300
+
+
+def test_bpe_learns_from_small_pieces_of_large_texts(monkeypatch):
+    monkeypatch.setattr("rnncli.data.language.bpe._PIECE", 10)
+    pieces = list(_short_pieces([STORY, "no line end" * 3]))
+    assert "".join(pieces) == STORY + "no line end" * 3
+    assert max(map(len, pieces[:-1])) < 60
+    assert all(piece.endswith("\n") for piece in pieces[:-1])
 
 
 def test_a_tokenizer_of_others_is_read_without_its_special_tokens(tmp_path):

@@ -88,11 +88,7 @@ def read_lines(path: str | Path) -> Iterator[Line]:
             yield line
             offset += len(raw)
             if offset > most:
-                raise DataError(
-                    f"unpacks to more than {MAX_RATIO} times its size",
-                    where=str(path),
-                    remedy="If that is meant, unpack it yourself and name the file inside",
-                )
+                raise unpacks_to_too_much(path)
     if number == 0:
         raise DataError("the file is empty", where=str(path))
 
@@ -195,6 +191,15 @@ def decode(raw: bytes, where: str, offset: int = 0) -> str:
             remedy="The file is binary, UTF-16 or damaged; save it as UTF-8 text",
         )
     return text
+
+
+def unpacks_to_too_much(path: str | Path) -> DataError:
+    """Return the error for a compressed file that was made to take time or memory."""
+    return DataError(
+        f"unpacks to more than {MAX_RATIO} times its size",
+        where=str(path),
+        remedy="If that is meant, unpack it yourself and name the file inside",
+    )
 
 
 def _refuse_other_formats(head: bytes, path: str | Path) -> None:

@@ -24,6 +24,7 @@ from common import Result  # noqa: E402
 FUZZ = Path(__file__).parents[1] / "fuzz"
 TARGETS = [
     *(("fuzz_readers.py", name) for name in ("csv", "tsv", "jsonl", "fasttext", "aclimdb", "keras_imdb")),
+    *(("fuzz_tasks.py", name) for name in ("conllu", "columns", "text", "codec")),
     ("fuzz_config.py", ""),
     ("fuzz_checkpoint.py", ""),
 ]

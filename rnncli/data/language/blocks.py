@@ -1,11 +1,19 @@
 """A text of any length in blocks that fit into memory: cut at line ends, so that a word is never cut in two."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from rnncli.data.compressed_files import open_bytes
-from rnncli.data.text_files import decode, decode_file, read_lines
+from rnncli.data.text_files import (
+    MAX_RATIO,
+    UNPACKED_FREELY,
+    decode,
+    decode_file,
+    read_lines,
+    unpacks_to_too_much,
+)
 from rnncli.errors import DataError
 
 BLOCK_BYTES = 2**18
@@ -44,15 +52,19 @@ def read_blocks(path: str | Path, block_bytes: int = BLOCK_BYTES) -> Iterator[st
     Raises
     ------
     DataError
-        No such file or damaged, bytes that are not UTF-8, or a NUL.
+        No such file or damaged, bytes that are not UTF-8, a NUL, or a compressed file that unpacks to more than 200
+        times its size.
     """
     offset, line = 0, 1
     with open_bytes(path) as file:
+        most = max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size)
         raw = file.read(block_bytes)
         while raw:
             more = file.read(block_bytes)
             cut = _last_cut(raw) if more else len(raw)
             text = _decode(raw[:cut], path, offset, line)
+            if offset + cut > most:
+                raise unpacks_to_too_much(path)
             offset, line = offset + cut, line + raw.count(b"\n", 0, cut)
             raw = raw[cut:] + more
             if text:

@@ -12,6 +12,8 @@ from rnncli.data.text_files import read_text
 from rnncli.errors import ConfigError, DataError
 
 MAX_FILE_BYTES = 256 * 2**20
+# The package takes 256 texts at a time to learn from; of this many characters they are small beside the rest.
+_PIECE = 2**13
 
 
 class SubwordCodec(TextCodec):
@@ -127,7 +129,7 @@ def train_bpe(texts: Iterable[str], size: int, min_count: int, with_end: bool) -
         special_tokens=[],
         show_progress=False,
     )
-    tokenizer.train_from_iterator(iter(texts), trainer=trainer)
+    tokenizer.train_from_iterator(_short_pieces(texts), trainer=trainer)
     return SubwordCodec(tokenizer.to_str(), with_end)
 
 
@@ -160,6 +162,16 @@ def load_tokenizer_file(path: str, with_end: bool) -> SubwordCodec:
         raise DataError(
             f"is {error}", where=path, remedy="Name a tokenizer.json as the tokenizers package writes it"
         ) from error
+
+
+def _short_pieces(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts in pieces that end with a line."""
+    for text in texts:
+        start = 0
+        while start < len(text):
+            stop = text.find("\n", start + _PIECE) + 1 or len(text)
+            yield text[start:stop]
+            start = stop
 
 
 def _package() -> Any:
