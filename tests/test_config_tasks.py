@@ -18,7 +18,8 @@ from tiny_runs import merged
 from rnncli.config import loading
 from rnncli.config.language import LanguageDataConfig
 from rnncli.config.tagging import TaggingDataConfig
-from rnncli.data.language.corpus import encode_text, load_corpus
+from rnncli.data.language.corpus import load_corpus
+from rnncli.data.language.encoding import encode_text
 from rnncli.data.tagging.dataset import load_tagging_dataset
 from rnncli.data.tagging.readers import read_sentences
 from rnncli.errors import ConfigError, RnncliError

@@ -12,7 +12,8 @@ import pytest
 
 from rnncli.config.language import LanguageDataConfig
 from rnncli.data.language import corpus as module
-from rnncli.data.language.corpus import corpus_key, encode_text, load_corpus
+from rnncli.data.language.corpus import corpus_key, load_corpus
+from rnncli.data.language.encoding import encode_text
 from rnncli.data.language.token_store import Writer, smallest_type
 from rnncli.data.language.windows import lm_windows
 from rnncli.errors import DataError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnncli.data.tagging.batches import make_tagged_batch, unpack_tags
-from rnncli.data.tagging.dataset import learn_tagging_codec
+from rnncli.data.tagging.codec import learn_tagging_codec
 from rnncli.data.tagging.sentences import Sentence
 
 TEXTS = {"a cat sat": "D N V", "cats": "N", "a dog was seen": "D N A V", "sat": "V", "a a": "D D"}
@@ -22,8 +22,7 @@ def texts(request):
         None: None,
     }[request.param]
     words = SimpleNamespace(lowercase=True, max_vocab=99, min_count=1)
-    source = SimpleNamespace(model_dump=lambda: {"path": "x"})
-    codec = learn_tagging_codec(SENTENCES, SimpleNamespace(train=source, words=words, spelling=spelling))
+    codec = learn_tagging_codec(SENTENCES, words, spelling, "x")
     return codec.encode(SENTENCES)
 
 

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnncli.data.tagging.dataset import learn_tagging_codec, load_tagging_dataset, read_tagged_parts, word_keys
+from rnncli.data.tagging.codec import learn_tagging_codec, word_keys
+from rnncli.data.tagging.dataset import load_tagging_dataset, read_tagged_parts
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tagging.spelling import kept_characters, ngram_buckets, spell
 from rnncli.data.vocabulary import Vocabulary
@@ -31,12 +32,16 @@ def sentence(text, tags):
     return Sentence(words, tuple(tags.split()), "x:1", tuple(range(1, len(words) + 1)))
 
 
+def learn(train, data):
+    return learn_tagging_codec(train, data.words, data.spelling, "train.txt")
+
+
 TRAIN = [sentence("The cat sat", "D N V"), sentence("the Cat", "D N")]
 
 
 def test_words_tags_and_lengths():
-    texts = learn_tagging_codec(TRAIN, settings()).encode(TRAIN)
-    codec = learn_tagging_codec(TRAIN, settings())
+    texts = learn(TRAIN, settings()).encode(TRAIN)
+    codec = learn(TRAIN, settings())
     assert codec.words.tokens == ("<unk>", "cat", "the", "sat")
     assert codec.tags == texts.tags == ("D", "N", "V")
     assert texts.ids.tolist() == [2, 1, 3, 2, 1]
@@ -51,12 +56,12 @@ def test_words_tags_and_lengths():
 
 
 def test_case_matters_where_asked():
-    codec = learn_tagging_codec(TRAIN, settings(words={"lowercase": False}))
+    codec = learn(TRAIN, settings(words={"lowercase": False}))
     assert codec.words.tokens == ("<unk>", "Cat", "The", "cat", "sat", "the")
 
 
 def test_other_sentences_may_have_other_words_and_tags():
-    codec = learn_tagging_codec(TRAIN, settings())
+    codec = learn(TRAIN, settings())
     other = codec.encode([sentence("the CAT ran", "D X V"), sentence("ran", "Y")])
     assert other.ids.tolist() == [2, 1, 0, 0]
     assert other.unseen.tolist() == [False, True, True, True]  # as it is written
@@ -67,7 +72,7 @@ def test_other_sentences_may_have_other_words_and_tags():
 
 
 def test_characters_of_each_form_once():
-    codec = learn_tagging_codec(TRAIN, settings(spelling=characters()))
+    codec = learn(TRAIN, settings(spelling=characters()))
     texts = codec.encode([sentence("cat cat Q hat", "N N N N")])
     assert texts.forms.tolist() == [0, 0, 1, 2]
     assert len(texts.spellings) == 3
@@ -76,7 +81,7 @@ def test_characters_of_each_form_once():
         for a, b in zip(texts.spellings.offsets[:-1], texts.spellings.offsets[1:], strict=True)
     ]
     assert names == ["cat", "<unk>", "hat"]
-    often = learn_tagging_codec(TRAIN, settings(spelling=characters(min_count=3)))
+    often = learn(TRAIN, settings(spelling=characters(min_count=3)))
     assert often.characters.tokens == ("<unk>", "t", "a")
 
 
@@ -93,7 +98,7 @@ def test_ngrams_are_hashed_the_same_everywhere():
     assert buckets.dtype == np.int32
     ngrams = SimpleNamespace(kind="ngrams", shortest=2, longest=3, buckets=1000)
     assert spell(["ab", "ab"], ngrams).pieces.tolist() == 2 * buckets.tolist()
-    assert learn_tagging_codec(TRAIN, settings(spelling=ngrams)).characters is None
+    assert learn(TRAIN, settings(spelling=ngrams)).characters is None
 
 
 def test_no_forms_have_no_pieces():
@@ -116,7 +121,7 @@ def test_keys_of_words():
 )
 def test_what_cannot_be_learned_from(train, data, message):
     with pytest.raises(DataError, match=message):
-        learn_tagging_codec(train, data)
+        learn(train, data)
 
 
 @pytest.fixture

@@ -4,23 +4,20 @@ Everything is done in passes over blocks of the text, so that memory does not gr
 """
 
 import hashlib
-import io
 import json
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from rnncli.data.cache import hash_file
 from rnncli.data.language.blocks import Block, part_of
 from rnncli.data.language.codecs import CodecSettings, codec_from_json, learn_codec
+from rnncli.data.language.encoding import EncodedText, encode_blocks
 from rnncli.data.language.sources import language_source_name, read_documents, source_files
 from rnncli.data.language.text_codec import TextCodec
 from rnncli.data.language.token_store import Writer, make_entry, open_entry
@@ -47,30 +44,6 @@ class LanguageSettings(Protocol):
     def document_boundary(self) -> str | None: ...  # noqa: D102
     @property
     def tokenizer(self) -> CodecSettings: ...  # noqa: D102
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedText:
-    """A text as token ids.
-
-    Parameters
-    ----------
-    tokens : ndarray of shape (total,), unsigned integers
-        Its ids in the smallest type that holds them, mapped from a file and read-only. Where documents are separated,
-        an end-of-text token stands before the first, between two, and after the last.
-    characters : int
-        The characters of all tokens but the first, which is what a model predicts.
-    unknown : int
-        How many tokens but the first are the unknown one.
-    """
-
-    tokens: npt.NDArray[Any]
-    characters: int
-    unknown: int
-
-    def __len__(self) -> int:
-        """Return the number of tokens."""
-        return len(self.tokens)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,35 +144,6 @@ def corpus_key(data: LanguageSettings) -> str:
     return f"{hasher.hexdigest()}.corpus"
 
 
-def encode_text(source: Source, boundary: str | None, codec: TextCodec) -> EncodedText:
-    """Return a text encoded with a codec that is given, held in memory.
-
-    Parameters
-    ----------
-    source : Source
-        Where the text is.
-    boundary : {"file", "blank_line", "line"} or None
-        What ends a document, as in the config; without effect where the codec has no end-of-text token.
-    codec : TextCodec
-        From a checkpoint.
-
-    Returns
-    -------
-    EncodedText
-        At least two tokens.
-
-    Raises
-    ------
-    DataError
-        If the source cannot be read, or is too short.
-    """
-    file = io.BytesIO()
-    writer = Writer(file, codec.size)
-    facts = _encode(read_documents(source, boundary), codec, writer, language_source_name(source))
-    tokens = np.frombuffer(file.getvalue(), dtype=writer.dtype)
-    return EncodedText(tokens, facts["characters"], facts["unknown"])
-
-
 def _encode_parts(data: LanguageSettings, folder: Path) -> dict[str, Any]:
     """Write both parts into a folder and return the facts about them."""
     train, valid = _parts(data)
@@ -210,7 +154,7 @@ def _encode_parts(data: LanguageSettings, folder: Path) -> dict[str, Any]:
     for name, blocks in (("train", train), ("valid", valid)):
         with open(folder / name, "wb") as file:
             writer = Writer(file, codec.size)
-            parts[name] = {**_encode(blocks(), codec, writer, names[name]), **writer.facts()}
+            parts[name] = {**encode_blocks(blocks(), codec, writer, names[name]), **writer.facts()}
             file.flush()
             os.fsync(file.fileno())
     return {"codec": codec.to_json(), "parts": parts}
@@ -230,33 +174,6 @@ def _parts(data: LanguageSettings) -> tuple[Blocks, Blocks]:
             remedy="Change data.valid_fraction or name a text of its own in data.valid",
         )
     return lambda: part_of(whole(), 0, cut), lambda: part_of(whole(), cut, None)
-
-
-def _encode(blocks: Iterable[Block], codec: TextCodec, writer: Writer, where: str) -> dict[str, Any]:
-    """Write the ids of a text and return what else is to be known of it."""
-    end = codec.end_of_text
-    characters = unknown = 0
-    first: int | None = end
-    if end is not None:
-        writer.write([end])
-    for block in blocks:
-        ids = codec.encode(block.text)
-        writer.write(ids)
-        if first is None and len(ids):
-            first = int(ids[0])
-        characters += len(block.text)
-        if codec.unknown is not None:
-            unknown += int(np.count_nonzero(ids == codec.unknown))
-        if block.ends and end is not None:
-            writer.write([end])
-    if writer.tokens < 2 or first is None or (end is not None and not characters):
-        raise DataError(
-            f"the text has {characters:,} characters, which is too short to predict anything in it", where=where
-        )
-    return {
-        "characters": max(characters - len(codec.decode([first])), 0),
-        "unknown": unknown - (first == codec.unknown),
-    }
 
 
 def _read_entry(path: Path) -> Corpus | None:

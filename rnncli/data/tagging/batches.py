@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.data.tagging.dataset import TaggedTexts
+from rnncli.data.tagging.codec import TaggedTexts
 from rnncli.packing import IntArray, Packing, make_packing, pack_flat
 
 
