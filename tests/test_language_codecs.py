@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -204,3 +205,13 @@ def test_without_the_package_it_says_what_to_type(monkeypatch, bpe):
             make()
         assert "\n" not in str(caught.value)
     assert learn("word").size > 5
+
+
+def test_the_package_is_imported_for_sub_words_alone():
+    program = (
+        "import sys; from rnncli.data.language import bpe, corpus; from rnncli.data.language.codecs import *;"
+        'codec_from_json(\'{"kind": "word", "lowercase": true, "tokens": ["<unk>"], "with_end": false}\');'
+        "print('tokenizers' in sys.modules, 'rnncli.data.language.bpe' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True\n"
