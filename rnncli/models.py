@@ -5,7 +5,7 @@ gradients, optimizer moments and checkpoints share its keys.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class Model:
     between_dropout: float
     pooled_dropout: float
     params: dict[str, Array]
+    sparse: ClassVar = ("embedding.W",)  # whose gradients are SparseRows
 
     def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
         """Compute the logits of a batch.
@@ -81,15 +82,17 @@ class Model:
         cache
             For :meth:`backward`.
         """
-        packing = batch.packing
+        packing, part = batch.packing, batch.part
         groups = group_rows(batch.ids)
         # Only the distinct tokens pass through the first layer's weights: x is (U, D).
-        x, embedded = self._drop(self.params["embedding.W"][groups.values], self.embedding_dropout, rng)
+        tokens = np.sort(groups.values) if part is None else part.tokens
+        x = self.params["embedding.W"][groups.values]
+        x, embedded = _drop(x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens)))
         runs: list[Any] = []
         drops: list[Any] = [embedded]
         for layer in range(self.layers):
             if layer:
-                x, dropped = self._drop(x, self.between_dropout, rng)
+                x, dropped = _drop(x, self.between_dropout, rng, part and (part.rows, part.packing.rows))
                 drops.append(dropped)
             weights = [self._weights(layer, direction) for direction in self.directions]
             H = len(weights[0][1])
@@ -113,7 +116,8 @@ class Model:
                 runs.append(cache)
             x = h
         pooled, pooling_cache = self._pool(x, packing)
-        pooled, pooled_drop = self._drop(pooled, self.pooled_dropout, rng)
+        places = part and (part.sequences, len(part.packing.order))
+        pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
         logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
 
@@ -177,11 +181,6 @@ class Model:
             return np.concatenate([np.zeros_like(logits), logits], axis=1)
         return logits
 
-    def _drop(self, x: Array, rate: float, rng: np.random.Generator | None) -> tuple[Array, Array | None]:
-        if rng is None or rate == 0:
-            return x, None
-        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
-
     def _names(self, layer: int, direction: str) -> list[str]:
         suffixes = ("Wx", "Wh", "b", "bhn") if self.cell is GRU_RESET_AFTER else ("Wx", "Wh", "b")
         return [f"rnn{layer}.{direction}.{suffix}" for suffix in suffixes]
@@ -206,6 +205,18 @@ class Model:
             return max_pooling_backward(dpooled, cache)
         halves = np.split(dpooled, len(self.directions), axis=1)
         return np.concatenate([last_pooling_backward(half, c) for half, c in zip(halves, cache, strict=True)], axis=1)
+
+
+def _drop(
+    x: Array, rate: float, rng: np.random.Generator | None, places: tuple[IntArray, int] | None
+) -> tuple[Array, Array | None]:
+    """Drop out of the rows of x; ``places``: which rows they are, of how many that the mask is drawn for."""
+    if rng is None or rate == 0:
+        return x, None
+    if places is None:
+        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
+    rows, total = places
+    return dropout_forward(x, dropout_mask((total, x.shape[1]), rate, rng, x.dtype)[rows])
 
 
 def _undrop(dout: Array, cache: Array | None) -> Array:

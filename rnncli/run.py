@@ -10,12 +10,16 @@ from rnncli.config import Config
 from rnncli.data.dataset import Dataset, load_dataset
 from rnncli.errors import GradientError, RnncliError
 from rnncli.interruption import note_interrupts
+from rnncli.joining import share_data, share_weights
 from rnncli.postmortem import not_finite
 from rnncli.recording import Recorder, Sums, peak_memory_mb
 from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.trained import load_trained, save_trained, take_weights
 from rnncli.training import StepDone, Trainer, Validated
+from rnncli.workers.launch import physical_cores, processes
+
+FEWEST_TEXTS = 16  # of a batch for each process that `workers: auto` starts
 
 
 class Progress(Protocol):
@@ -119,13 +123,13 @@ def train_run(
     start = time.perf_counter()
     if resume:
         run_dir.require_checkpoint()
-    with run_dir.locked():
+    with run_dir.locked(), processes(worker_count(config)) as exchange:
         go_back = f"To go on from the one beside it: cp {{beside}} {run_dir.last}"
         saved = load_trained(run_dir.last, instead=go_back) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
-        data = load_dataset(config.data, config.seed, CACHE)
+        data = share_data(exchange, config, load_dataset(config.data, config.seed, CACHE))
         trainer = build_trainer(config, data)
         if saved:
             restore_trainer(trainer, saved, data, str(run_dir.last))
@@ -134,6 +138,7 @@ def train_run(
             if config.init_from is not None:
                 take_weights(trainer.model, data, load_trained(Path(config.init_from)), config.init_from)
             run_dir.create(config)
+        share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
         recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start)
         try:
@@ -159,6 +164,13 @@ def train_run(
     )
 
 
+def worker_count(config: Config) -> int:
+    """Return how many processes a config asks for; see ``train.workers``."""
+    if config.train.workers != "auto":
+        return config.train.workers
+    return max(1, min(physical_cores(), config.train.batch_size // FEWEST_TEXTS))
+
+
 def _follow(
     trainer: Trainer,
     config: Config,
@@ -173,6 +185,7 @@ def _follow(
     fingerprint = digest_of_data(data)
 
     def save(*paths: Path) -> None:
+        trainer.collect()
         broken = not_finite(trainer.model.params)
         if broken is not None:  # the checkpoint before is of more use
             raise GradientError(

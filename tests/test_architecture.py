@@ -25,18 +25,20 @@ FLOORS: list[set[str]] = [
     {"data"},
     {"config"},
     {"models", "metrics", "checkpoint", "run_dir"},
-    {"scoring", "postmortem"},
+    {"scoring", "postmortem", "sharding"},
+    {"team"},
     {"training"},
     {"assembly", "trained", "progress", "recording"},
+    {"joining"},
     {"resuming"},
     {"run", "verifying", "evaluation", "gradcheck", "gradcheck.models", "gradcheck.configured"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "worker"},
 ]
 MATHEMATICS = {room for floor in FLOORS[2:5] for room in floor}  # NumPy only, no files, no config
 # Config stops at the builders: everything else takes plain values.
 KNOWS_CONFIG = {
-    *("config", "models", "run_dir", "assembly", "trained", "resuming", "run", "verifying", "evaluation", "cli"),
+    *("config", "models", "run_dir", "assembly", "trained", "joining", "resuming", "run", "verifying", "evaluation", "cli"),
     *("gradcheck.models", "gradcheck.configured"),
 }
 

@@ -1,7 +1,7 @@
 """The ``train`` section: how long to train and when to look."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -19,6 +19,9 @@ class TrainConfig(Section):
         default=None, ge=1, le=10**12, description="steps after which to stop before the last epoch; null: no limit"
     )
     batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
+    workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        default=1, description="processes that share each batch; auto: one per physical core"
+    )
     log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
     validate_every: int | None = Field(
         default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
