@@ -53,7 +53,7 @@ class Table:
     header, rows : list of str, list of list of str
         As they are shown.
     records : list of dict
-        Every single measurement.
+        Every single measurement; of contestants that took turns, ``what`` they are and the ``results`` of each round.
     """
 
     title: str
@@ -61,6 +61,12 @@ class Table:
     header: list[str]
     rows: list[list[str]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, what: str, turn: "Turns", *figures: str) -> None:
+        """Add a row for a contestant: its figures, or why it has none."""
+        shown = [f"not measured: {turn.skipped}"] if turn.skipped else list(figures)
+        self.rows.append([what, *shown, *[""] * (len(self.header) - 1 - len(shown))])
+        self.records.append({"what": what, "results": turn.results, "skipped": turn.skipped})
 
     def markdown(self) -> str:
         """Return the table as Markdown."""

@@ -48,13 +48,9 @@ def _table(plan: Plan, title: str, note: str, named: dict[str, Callable[[], dict
     turns = take_turns(named, plan.rounds, title)
     first = next(iter(turns.values()))
     for name, turn in turns.items():
-        if turn.skipped or first.skipped:
-            table.rows.append([name, f"not measured: {turn.skipped or first.skipped}", "", "", ""])
-            continue
         speeds = turn["tokens_per_second"]
         figures = [spread(speeds), ratio(speeds, first["tokens_per_second"]), most(turn["peak_mb"])]
-        table.rows.append([name, *figures, spread(turn["distinct"][:1])])
-        table.records.append({title: name, "results": turn.results})
+        table.add(name, turn, *figures, spread(turn["distinct"][:1]))
     return table
 
 
@@ -108,10 +104,9 @@ def _corpus_table(plan: Plan) -> Table:
         file.unlink()
         speeds = turn["tokens_per_second"]
         first = first or speeds
-        start = spread([new["first_step_seconds"]])
-        figures = [spread(speeds), ratio(speeds, first), most(turn["peak_mb"])]
-        table.rows.append([str(copies), start, most([new["peak_mb"]]), *figures])
-        table.records.append({title: copies, "first_start": new, "results": turn.results})
+        start = [spread([new["first_step_seconds"]]), most([new["peak_mb"]])]
+        table.add(str(copies), turn, *start, spread(speeds), ratio(speeds, first), most(turn["peak_mb"]))
+        table.records[-1]["first_start"] = new
     return table
 
 

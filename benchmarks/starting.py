@@ -12,6 +12,8 @@ from benchmarks.common import CONFIG, IMDB, Plan, Table, Turns, call, most, rati
 Contestants = Mapping[str, Callable[[], dict[str, float]]]
 SETTINGS = [f"data.train.path={IMDB}"]
 LENGTH = 230  # tokens of the single text, about the mean of IMDB's
+SCORING_TITLE, SCORING_TORCH = "Scoring", "PyTorch, 2 threads"
+RNNCLI, WORKERS = "rnncli", "rnncli, 2 workers"
 STARTING = "Median (min to max); the time a process takes from its start to its end, or to the end of its first step."
 SCORING = (
     "The validation part (2,500 texts) of configs/imdb_lstm.yaml in the same batches of close lengths, float32: median "
@@ -31,7 +33,7 @@ def tables(plan: Plan) -> Iterator[Table]:
     turns = take_turns(commands(plan), 3 if plan.quick else 15, title)
     turns |= take_turns(starts(plan), plan.rounds, title)
     yield _table(title, STARTING, turns, "seconds")
-    title, torch = "Scoring", "PyTorch, 2 threads"
+    title, torch = SCORING_TITLE, SCORING_TORCH
     yield _table(title, SCORING, take_turns(scorers(plan, torch), plan.rounds, title), "seconds", torch)
     title, torch = "Latency of one text", "PyTorch, 1 thread"
     yield _table(title, LATENCY, take_turns(readers(plan, torch), plan.rounds, title), "milliseconds", torch)
@@ -59,9 +61,9 @@ def starts(plan: Plan) -> Contestants:
 def scorers(plan: Plan, torch: str) -> Contestants:
     """Return what scores IMDB's validation part."""
     return {
-        "rnncli": partial(_validate, plan, [], 1),
+        RNNCLI: partial(_validate, plan, [], 1),
         "rnncli, 2 BLAS threads": partial(_validate, plan, [], 2),
-        "rnncli, 2 workers": partial(_validate, plan, ["train.workers=2"], 1),
+        WORKERS: partial(_validate, plan, ["train.workers=2"], 1),
         torch: partial(call, "torch_models:score", plan, 2, config=str(CONFIG), settings=SETTINGS),
     }
 
@@ -70,7 +72,7 @@ def readers(plan: Plan, torch: str) -> Contestants:
     """Return what scores a single text."""
     asked = {"config": str(CONFIG), "settings": SETTINGS, "length": LENGTH, "times": 50 if plan.quick else 200}
     return {
-        "rnncli": partial(call, "starting:latency", plan, 1, **asked),
+        RNNCLI: partial(call, "starting:latency", plan, 1, **asked),
         torch: partial(call, "torch_models:latency", plan, 1, **asked),
         "PyTorch, 2 threads": partial(call, "torch_models:latency", plan, 2, **asked),
     }
@@ -79,13 +81,8 @@ def readers(plan: Plan, torch: str) -> Contestants:
 def _table(title: str, note: str, turns: Mapping[str, Turns], key: str, against: str | None = None) -> Table:
     table = Table(title, note, ["what", key, "peak MB", *(["ratio"] if against else [])])
     for name, turn in turns.items():
-        if turn.skipped:
-            table.rows.append([name, f"not measured: {turn.skipped}", ""])
-        else:
-            table.rows.append([name, spread(turn[key]), most(turn["peak_mb"])])
-            table.records.append({"what": name, "results": turn.results})
-        if against:
-            table.rows[-1].append("" if turn.skipped else ratio(turns[against][key], turn[key]))
+        compared = [ratio(turns[against][key], turn[key])] if against else []
+        table.add(name, turn, spread(turn[key]), most(turn["peak_mb"]), *compared)
     return table
 
 

@@ -60,11 +60,7 @@ def table(title: str, turns: dict[str, Turns]) -> Table:
     """Lay out what the trainers did."""
     out = Table(title, NOTE, ["trainer", "tokens/s", "peak MB", f"{RNNCLI} by", f"{WORKERS} by"])
     for name, turn in turns.items():
-        if turn.skipped:
-            out.rows.append([name, f"not measured: {turn.skipped}", "", "", ""])
-            continue
-        speeds, peaks = turn["tokens_per_second"], turn["peak_mb"]
+        speeds = turn["tokens_per_second"]
         ours = [ratio(turns[mine]["tokens_per_second"], speeds) for mine in (RNNCLI, WORKERS)]
-        out.rows.append([name, spread(speeds), most(peaks), *ours])
-        out.records.append({"trainer": name, "tokens_per_second": speeds, "peak_mb": peaks})
+        out.add(name, turn, spread(speeds), most(turn["peak_mb"]), *ours)
     return out

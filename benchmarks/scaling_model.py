@@ -1,0 +1,288 @@
+"""Predict how fast a config trains on 1 to 64 ranks over a network, from what one core measures.
+
+    python benchmarks/scaling_model.py configs/imdb_lstm.yaml [--set KEY=VALUE] [--per-host 1] [--latency 50]
+
+The steps are done for real, by as many ranks as the table has, one after the other in this process: what a rank
+computes between two exchanges is timed while the others wait, and the bytes of every exchange are counted. Only the
+network is a model: an exchange takes as long as the busiest host needs to send, or to receive, its bytes, and a
+latency for each message that waits for one before. Ranks that share a machine's memory bandwidth are not slowed down.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from rnncli.blas import default_to_one_thread
+
+default_to_one_thread()
+
+import numpy as np  # noqa: E402
+
+from rnncli.assembly import build_trainer  # noqa: E402
+from rnncli.config import load_config  # noqa: E402
+from rnncli.data.batches import epoch_batches  # noqa: E402
+from rnncli.data.dataset import load_dataset  # noqa: E402
+from rnncli.optim import Optimizer  # noqa: E402
+from rnncli.randomness import generator  # noqa: E402
+from rnncli.run_dir import CACHE  # noqa: E402
+from rnncli.team import Team  # noqa: E402
+from rnncli.training import Trainer  # noqa: E402
+from rnncli.workers.exchange import Anything, Message, Parcel  # noqa: E402
+
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+GIGABITS = (1.0, 10.0)
+
+
+class Table:
+    """Where the ranks meet: each puts something down, and goes on when it is its turn again and all have.
+
+    ``work`` has the seconds that each rank computed before each meeting, ``sent`` the kind of each meeting and the
+    bytes from each rank to each other.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.turns = [threading.Semaphore(0) for _ in range(size)]
+        self.laid: tuple[list[Any], list[Any]] = [None] * size, [None] * size
+        self.work: list[list[float]] = [[] for _ in range(size)]
+        self.sent: list[tuple[str, Any]] = []
+
+    def forget(self) -> None:
+        """Begin to measure anew; all ranks but the first are waiting."""
+        self.sent.clear()
+        for work in self.work:
+            work.clear()
+
+
+class Seat:
+    """One rank's exchange with the others at the table."""
+
+    shares_memory = False
+
+    def __init__(self, table: Table, rank: int) -> None:
+        self.table, self.rank, self.size = table, rank, table.size
+        self.meetings = 0
+        self.since = 0.0
+
+    def meet(self, kind: str, mine: Any, sizes: Sequence[int]) -> list[Any]:
+        table = self.table
+        table.work[self.rank].append(time.thread_time() - self.since)
+        if self.rank == 0:
+            table.sent.append((kind, np.zeros((self.size, self.size))))
+        table.sent[-1][1][self.rank] = sizes
+        laid = table.laid[self.meetings % 2]  # the first rank may lay down the next before the last has read this
+        self.meetings += 1
+        laid[self.rank] = mine
+        table.turns[(self.rank + 1) % self.size].release()
+        table.turns[self.rank].acquire()
+        self.since = time.thread_time()
+        return list(laid)
+
+    def broadcast(self, message: Message | None = None) -> Message:
+        sizes = [len(json.dumps(message)) if self.rank == 0 else 0] * self.size
+        told: Message | None = self.meet("broadcast", message, sizes)[0]
+        if told is None:
+            raise SystemExit
+        return told
+
+    def place(self, arrays: Mapping[str, Anything] | None = None) -> dict[str, Anything]:
+        raise NotImplementedError("the ranks here are given the same arrays")
+
+    def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        return self.meet("all_gather", list(numbers), [8 * len(numbers)] * self.size)
+
+    def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
+        # Copied, as MPI needs each parcel in one piece.
+        copies = [[np.array(array) for array in parcel] for parcel in parcels]
+        sizes = [sum(array.nbytes for array in parcel) for parcel in parcels]
+        return [parcels[self.rank] for parcels in self.meet("all_to_all", copies, sizes)]
+
+    def close(self) -> None:
+        self.meet("broadcast", None, [0] * self.size)
+
+    def abort(self, message: str, code: int) -> None:
+        raise SystemExit(code)
+
+
+class Measured:
+    """Steps of some ranks together.
+
+    Attributes
+    ----------
+    work : ndarray of shape (meetings, ranks)
+        Seconds before each exchange, all steps one after the other.
+    sent : list of tuple
+        Of each exchange its kind and the bytes from rank to rank, shape (ranks, ranks).
+    steps, tokens : int
+        In all.
+    """
+
+    def __init__(self, work: Any, sent: list[tuple[str, Any]], steps: int, tokens: int) -> None:
+        self.work, self.sent, self.steps, self.tokens = work, sent, steps, tokens
+
+    def compute(self) -> float:
+        """Return the seconds of a step in which somebody computes, the slowest before each exchange."""
+        return float(self.work.max(axis=1).sum()) / self.steps
+
+    def exchange(self, gigabits: float, latency: float, per_host: int) -> float:
+        """Return the seconds of a step that the network takes."""
+        return sum(wire_seconds(kind, sent, gigabits, latency, per_host) for kind, sent in self.sent) / self.steps
+
+    def megabytes(self) -> float:
+        """Return what the rank that sends most sends to others in a step."""
+        others = sum(sent.sum(axis=1) - np.diag(sent) for kind, sent in self.sent if kind == "all_to_all")
+        return float(np.max(others)) / self.steps / 1e6
+
+
+def wire_seconds(kind: str, sent: Any, gigabits: float, latency: float, per_host: int) -> float:
+    """Return how long one exchange takes.
+
+    Parameters
+    ----------
+    kind : str
+        The method.
+    sent : ndarray of shape (P, P)
+        Bytes from rank to rank.
+    gigabits : float
+        A host's bandwidth, in each direction, in 1e9 bits a second.
+    latency : float
+        Seconds from one host to another.
+    per_host : int
+        Ranks on each host; within one, nothing takes time.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    host = np.arange(len(sent)) // per_host
+    hosts = int(host[-1]) + 1
+    if hosts == 1:
+        return 0.0
+    doublings = math.ceil(math.log2(hosts))  # of those that know, or have told
+    second = gigabits * 1e9 / 8  # bytes
+    if kind == "broadcast":
+        return doublings * (latency + sent[0].max() / second)
+    between = np.zeros((hosts, hosts))
+    np.add.at(between, (host[:, None], host[None, :]), sent)
+    np.fill_diagonal(between, 0)
+    bytes_ = max(between.sum(axis=0).max(), between.sum(axis=1).max())
+    waits = doublings if kind == "all_gather" else doublings + 1  # all_to_all tells the sizes first
+    return waits * latency + bytes_ / second
+
+
+def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
+    """Do some steps with so many ranks, after one that is not measured; the first batch is for that."""
+    table = Table(size)
+    failures: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def team(rank: int) -> Team:
+        # All have the same arrays: each moves its own part, and puts in the others' as they are by then.
+        optimizer = Optimizer(trainer.optimizer.rule, trainer.optimizer.step_count, trainer.optimizer.state)
+        settings, weights = trainer.settings, trainer.class_weights
+        texts = trainer.train, trainer.valid
+        return Team(Seat(table, rank), trainer.model, optimizer, *texts, settings.seed, settings.clip_norm, weights)
+
+    def lead() -> None:
+        leader = team(0)
+        for number, rows in enumerate(batches):
+            if number == 1:
+                table.forget()
+            leader.step(number, rows, trainer.settings.lr)
+        measured.append(np.array(table.work[0]))
+        leader.exchange.close()
+
+    def follow(rank: int) -> None:
+        table.turns[rank].acquire()
+        team(rank).serve()
+
+    def act(role: Any, *arguments: Any) -> None:
+        try:
+            role(*arguments)
+        except SystemExit:
+            failures.put(None)
+        except BaseException as error:
+            failures.put(error)
+        else:
+            failures.put(None)
+
+    measured: list[Any] = []
+    threads = [threading.Thread(target=act, args=(lead,), daemon=True)]
+    threads += [threading.Thread(target=act, args=(follow, rank), daemon=True) for rank in range(1, size)]
+    for thread in threads:
+        thread.start()
+    error = failures.get()
+    if error is not None:
+        raise error
+    meetings = len(measured[0])
+    work = np.array([seconds[:meetings] for seconds in table.work]).T
+    tokens = sum(int(trainer.train.lengths[rows].sum()) for rows in batches[1:])
+    return Measured(work, table.sent[:meetings], len(batches) - 1, tokens)
+
+
+def pick(trainer: Trainer, texts: int, steps: int) -> list[Any]:
+    """Return one batch to warm up with, and some to measure, as an epoch has them; none if the data is too small."""
+    batches = epoch_batches(trainer.train.lengths, texts, generator(trainer.settings.seed, "order", 0))
+    whole = [rows for rows in batches if len(rows) == texts]
+    return whole[: steps + 1] if len(whole) > 1 else []
+
+
+def distinct(trainer: Trainer, batches: list[Any]) -> float:
+    """Return the mean number of distinct tokens of a batch."""
+    ids, offsets = trainer.train.ids, trainer.train.offsets
+    return statistics.mean(
+        len(np.unique(np.concatenate([ids[offsets[row] : offsets[row + 1]] for row in rows]))) for rows in batches
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--steps", type=int, default=8, help="measured for each number of ranks (8)")
+    parser.add_argument("--per-host", type=int, default=1, help="ranks on each host, which share its network (1)")
+    parser.add_argument("--latency", type=float, default=50, help="from host to host, microseconds (50)")
+    parser.add_argument("--ranks", type=int, nargs="+", default=RANKS)
+    args = parser.parse_args()
+    config = load_config(args.config, tuple(args.overrides))
+    trainer = build_trainer(config, load_dataset(config.data, config.seed, CACHE))
+    trainer.optimizer.prepare(trainer.model.params)
+    N = trainer.settings.batch_size
+    dense = sum(array.size for name, array in trainer.model.params.items() if name not in trainer.model.sparse)
+    print(f"{config.name}: {dense:,} dense parameters; embeddings {trainer.model.params['embedding.W'].shape}")
+    print(f"{args.per_host} rank(s) a host, latency {args.latency:g} us; speed-up in tokens a second over one rank\n")
+    for title, texts in (
+        (f"A global batch of {N} texts, shared", lambda ranks: N),
+        (f"{N} texts a rank", lambda ranks: N * ranks),
+    ):
+        print(f"{title}\n")
+        head = ["ranks", "texts a step", "distinct tokens", "compute ms", "MB sent"]
+        print(f"| {' | '.join([*head, *(f'{g:g} Gbit/s: ms | speed-up' for g in GIGABITS)])} |")
+        print(f"|{'---:|' * (len(head) + 2 * len(GIGABITS))}")
+        alone = 0.0
+        for ranks in args.ranks:
+            batches = pick(trainer, texts(ranks), max(2, args.steps // max(1, texts(ranks) // N // 2)))
+            if not batches:
+                print(f"| {ranks} | {texts(ranks):,} | the data has no two batches of that size |")
+                continue
+            seen = rehearse(trainer, batches, ranks)
+            cells = [f"{ranks}", f"{texts(ranks):,}", f"{distinct(trainer, batches[1:]):,.0f}"]
+            cells += [f"{seen.compute() * 1e3:.1f}", f"{seen.megabytes():.2f}"]
+            per_step = seen.tokens / seen.steps
+            alone = alone or per_step / seen.compute()
+            for gigabits in GIGABITS:
+                wire = seen.exchange(gigabits, args.latency * 1e-6, args.per_host)
+                cells += [f"{wire * 1e3:.1f}", f"{per_step / (seen.compute() + wire) / alone:.1f}"]
+            print(f"| {' | '.join(cells)} |", flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()
