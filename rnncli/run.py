@@ -1,6 +1,7 @@
 """A training run from config to result: the whole walk."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +12,16 @@ from rnncli.data.dataset import Dataset, load_dataset
 from rnncli.errors import GradientError, RnncliError
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
+from rnncli.machine import physical_cores
 from rnncli.postmortem import not_finite
-from rnncli.recording import Recorder, Sums, peak_memory_mb
+from rnncli.recording import Recorder, Sums
 from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.trained import load_trained, save_trained, take_weights
 from rnncli.training import StepDone, Trainer, Validated
-from rnncli.workers.launch import physical_cores, processes
+from rnncli.workers.exchange import Exchange
+from rnncli.workers.launch import processes
+from rnncli.workers.processes import WorkerError
 
 FEWEST_TEXTS = 16  # of a batch for each process that `workers: auto` starts
 
@@ -63,7 +67,7 @@ class Summary:
     tokens_per_second : float
         Real tokens trained on, by ``train_seconds``.
     peak_memory_mb : float
-        Of the process.
+        Of all processes together; memory that they share counts in each.
     parameters : int
         Numbers in the model.
     stopped_early : bool
@@ -92,6 +96,7 @@ def train_run(
     overwrite: bool = False,
     resume: bool = False,
     given: tuple[str, ...] = (),
+    exchange: Exchange | None = None,
 ) -> Summary:
     """Train what a config says, into a folder.
 
@@ -109,6 +114,8 @@ def train_run(
         Go on with the run in that folder, from its ``last`` checkpoint.
     given : tuple of str
         The ``--set`` arguments, which alone may change a resumed run's config.
+    exchange : Exchange, optional
+        To the processes that train together; without it, ``train.workers`` are started.
 
     Returns
     -------
@@ -123,7 +130,9 @@ def train_run(
     start = time.perf_counter()
     if resume:
         run_dir.require_checkpoint()
-    with run_dir.locked(), processes(worker_count(config)) as exchange:
+    with ExitStack() as stack:
+        stack.enter_context(run_dir.locked())
+        exchange = exchange or stack.enter_context(processes(worker_count(config)))
         go_back = f"To go on from the one beside it: cp {{beside}} {run_dir.last}"
         saved = load_trained(run_dir.last, instead=go_back) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}
@@ -150,6 +159,7 @@ def train_run(
         finally:
             progress.finished()
             recorder.close()
+        peak_memory = trainer.peak_memory_mb()
     return Summary(
         run_dir.root,
         recorder.validations,
@@ -157,7 +167,7 @@ def train_run(
         sums.train_seconds,
         sums.seconds,
         sums.tokens / sums.train_seconds if sums.train_seconds else 0.0,
-        peak_memory_mb(),
+        peak_memory,
         sum(array.size for array in trainer.model.params.values()),
         trainer.step < trainer.total_steps,
         trainer.step - first_step,
@@ -228,6 +238,11 @@ def _follow(
                     error.exit_code = 128 + number
                     raise error
                 recorder.resume_clock()
+    except WorkerError as error:
+        if not run_dir.last.exists():
+            raise
+        go_on = f"To go on from the last checkpoint: rnncli train --resume {run_dir.root}"
+        raise WorkerError(error.what, remedy=f"{error.remedy}. {go_on}" if error.remedy else go_on) from None
     except GradientError:
         if not_finite(trainer.model.params) is None:
             save(run_dir.last)  # as it was before the step that went wrong

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnncli.data.batches import Batch, make_part
 from rnncli.data.dataset import EncodedTexts
+from rnncli.machine import peak_memory_mb
 from rnncli.models import Model
 from rnncli.optim import Gradient, Optimizer, SparseRows, clip_by_global_norm, squared_norm
 from rnncli.packing import Array, IntArray
@@ -99,6 +100,11 @@ class Team:
         self.exchange.broadcast({"do": "collect"})
         self._collect()
 
+    def peak_memory_mb(self) -> float:
+        """Return the most memory that the processes have held, in MB, added up; what they share counts in each."""
+        self.exchange.broadcast({"do": "memory"})
+        return sum(mb for (mb,) in self.exchange.all_gather([peak_memory_mb()]))
+
     def serve(self) -> NoReturn:
         """Do what rank 0 asks for; waiting for the next message ends the process when no more come."""
         while True:
@@ -107,8 +113,10 @@ class Team:
                 self._step(message["number"], np.array(message["rows"], np.int64), message["lr"])
             elif message["do"] == "score":
                 score(self.model, self.valid, self.exchange)
-            else:
+            elif message["do"] == "collect":
                 self._collect()
+            else:
+                self.exchange.all_gather([peak_memory_mb()])
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found in the sums
     def pass_through(self, number: int, batch: Batch, share: float = 1.0) -> Pass:

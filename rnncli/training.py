@@ -209,6 +209,10 @@ class Trainer:
         """Make weights and moments complete in this process, to be saved."""
         self._team.collect()
 
+    def peak_memory_mb(self) -> float:
+        """Return the most memory that the run's processes have held, in MB; what they share counts in each."""
+        return self._team.peak_memory_mb()
+
     @property
     def _team(self) -> Team:
         settings = self.settings

@@ -17,7 +17,7 @@ ROOT = Path(rnncli.__file__).parent
 # all its modules, "gradcheck." every part of gradcheck that has no room of its own. It imports from floors
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
-    {"errors", "blas", "interruption", "randomness"},
+    {"errors", "blas", "interruption", "randomness", "machine"},
     {"workers"},
     {"packing"},
     {"layers"},
@@ -38,7 +38,19 @@ FLOORS: list[set[str]] = [
 MATHEMATICS = {room for floor in FLOORS[2:5] for room in floor}  # NumPy only, no files, no config
 # Config stops at the builders: everything else takes plain values.
 KNOWS_CONFIG = {
-    *("config", "models", "run_dir", "assembly", "trained", "joining", "resuming", "run", "verifying", "evaluation", "cli"),
+    *(
+        "config",
+        "models",
+        "run_dir",
+        "assembly",
+        "trained",
+        "joining",
+        "resuming",
+        "run",
+        "verifying",
+        "evaluation",
+        "cli",
+    ),
     *("gradcheck.models", "gradcheck.configured"),
 }
 
