@@ -1,7 +1,6 @@
 """Processes on several machines: the exchange over MPI, with mpi4py's methods for buffers; nothing is pickled."""
 
 import json
-import math
 import os
 import platform
 import signal
@@ -12,11 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnncli.errors import RnncliError, shown_on_one_line
 from rnncli.interruption import STOPPING
 from rnncli.workers.exchange import Anything, Message, Parcel
+from rnncli.workers.parcels import UNIT, Bytes, Outgoing, at_least, kind_of, unpack
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -26,10 +25,7 @@ if TYPE_CHECKING:
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 SHORT = 4096  # bytes with which every broadcast begins; a step's message fits in
 CHUNK = 1 << 30  # bytes that place sends at once: MPI counts with 32 bits
-UNIT = 64  # bytes that all_to_all counts as one, for the same reason; where an array begins, any type may
 CLOSED = -1  # the length of the message that says that no more come
-
-Bytes = NDArray[np.uint8]
 
 
 def launched_by_mpi() -> bool:
@@ -45,7 +41,7 @@ def launched_by_mpi() -> bool:
 
 
 def connect() -> "MpiExchange":
-    """Join the other processes that the launcher started.
+    """Join the other processes that the launcher started; they wait for each other, so before anything that may fail.
 
     On all ranks but the first, signals that stop a run are ignored from here on: launchers send them to all, and
     rank 0, which notes them, still needs the others for the step at which it stops.
@@ -69,7 +65,7 @@ def connect() -> "MpiExchange":
         ) from None
     except RuntimeError as error:  # how its wheels say that they found no library
         raise RnncliError(
-            f"mpi4py finds no MPI library ({error})",
+            f"mpi4py finds no MPI library ({str(error).splitlines()[0]})",
             remedy="Install one where mpiexec comes from: a cluster's module, the system's package, or "
             "pip install mpich",
         ) from None
@@ -123,52 +119,6 @@ def _ranks_said() -> int | None:
     return int(said[0]) if said else None
 
 
-def _kind(array: Anything) -> str:
-    """Return an array's type as text from which it can be made again."""
-    if array.dtype.hasobject or array.dtype.names:
-        raise TypeError(f"an array of {array.dtype} cannot be sent")
-    return array.dtype.str
-
-
-def _described(parcel: Parcel) -> bytes:
-    """Return the head of a parcel: its own length, then the types and shapes of its arrays."""
-    text = json.dumps([[_kind(array), array.shape] for array in parcel]).encode()
-    return len(text).to_bytes(8, sys.byteorder) + text
-
-
-def _whole(size: int) -> int:
-    """Round bytes up to whole units."""
-    return -(-size // UNIT) * UNIT
-
-
-def _pack(memory: Bytes, head: bytes, parcel: Parcel) -> None:
-    """Write a parcel into memory of just the size it takes."""
-    memory[: len(head)] = np.frombuffer(head, np.uint8)
-    at = _whole(len(head))
-    for array in parcel:
-        memory[at : at + array.nbytes].view(array.dtype).reshape(array.shape)[...] = array
-        at += _whole(array.nbytes)
-
-
-def _unpack(memory: Bytes) -> list[Anything]:
-    """Return the arrays of a parcel, as views that cannot be written to."""
-    memory.flags.writeable = False
-    end = 8 + int.from_bytes(memory[:8].tobytes(), sys.byteorder)
-    at = _whole(end)
-    arrays = []
-    for kind, shape in json.loads(memory[8:end].tobytes()):
-        dtype = np.dtype(kind)
-        size = dtype.itemsize * math.prod(shape)
-        arrays.append(memory[at : at + size].view(dtype).reshape(shape))
-        at += _whole(size)
-    return arrays
-
-
-def _at_least(memory: Bytes, size: int) -> Bytes:
-    """Return the memory if it is large enough, or new memory with a quarter to spare."""
-    return memory if len(memory) >= size else np.empty(size + size // 4, np.uint8)
-
-
 class MpiExchange:
     """The processes of an MPI job, as an :class:`~rnncli.workers.exchange.Exchange`.
 
@@ -186,7 +136,7 @@ class MpiExchange:
         self._comm = comm.Dup()
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._unit = MPI.BYTE.Create_contiguous(UNIT).Commit()
-        self._outgoing: Bytes = np.empty(0, np.uint8)
+        self._outgoing = Outgoing()
         self._incoming: Bytes = np.empty(0, np.uint8)
 
     def broadcast(self, message: Message | None = None) -> Message:
@@ -206,7 +156,7 @@ class MpiExchange:
             placed = {name: np.empty(shape, kind) for name, kind, shape in told}
         else:
             placed = {name: np.require(array, requirements=["C", "W"]) for name, array in arrays.items()}
-            self.broadcast({"arrays": [[name, _kind(array), array.shape] for name, array in placed.items()]})
+            self.broadcast({"arrays": [[name, kind_of(array), array.shape] for name, array in placed.items()]})
         for array in placed.values():
             flat = array.reshape(-1).view(np.uint8)
             for start in range(0, len(flat), CHUNK):
@@ -224,26 +174,14 @@ class MpiExchange:
     def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
         """Give ``parcels[r]`` to rank r; return what each rank had for this one."""
         assert len(parcels) == self.size
-        heads = [_described(parcel) for parcel in parcels]
-        sent = np.array(
-            [
-                (_whole(len(head)) + sum(_whole(array.nbytes) for array in parcel)) // UNIT
-                for head, parcel in zip(heads, parcels, strict=True)
-            ]
-        )
-        received = np.empty_like(sent)
-        self._comm.Alltoall(sent, received)
-        to, of = np.cumsum(sent), np.cumsum(received)
-        self._outgoing = _at_least(self._outgoing, int(to[-1]) * UNIT)
-        self._incoming = _at_least(self._incoming, int(of[-1]) * UNIT)
-        starts, ends = (to - sent) * UNIT, to * UNIT
-        for start, end, head, parcel in zip(starts, ends, heads, parcels, strict=True):
-            _pack(self._outgoing[start:end], head, parcel)
-        self._comm.Alltoallv(
-            [self._outgoing, sent, to - sent, self._unit], [self._incoming, received, of - received, self._unit]
-        )
-        starts, ends = (of - received) * UNIT, of * UNIT
-        return [_unpack(self._incoming[start:end]) for start, end in zip(starts, ends, strict=True)]
+        outgoing, starts, sizes = self._outgoing.pack(parcels)
+        theirs = np.empty_like(sizes)
+        self._comm.Alltoall(sizes, theirs)
+        ends = np.cumsum(theirs)
+        self._incoming = at_least(self._incoming, int(ends[-1]) * UNIT)
+        self._comm.Alltoallv([outgoing, sizes, starts, self._unit], [self._incoming, theirs, ends - theirs, self._unit])
+        places = zip((ends - theirs) * UNIT, ends * UNIT, strict=True)
+        return [unpack(self._incoming[start:end]) for start, end in places]
 
     def close(self) -> None:
         """Let go of the others, which wait in ``broadcast``: they end. Called by rank 0 alone."""
