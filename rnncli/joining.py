@@ -1,7 +1,6 @@
-"""How a team comes together: what rank 0 gives to the other processes before the first step.
+"""How processes come to work together: what rank 0 gives to the others first.
 
-:func:`share_data` and :func:`share_weights` on rank 0, :func:`join` on the others. In one process both only pass on
-what they are given.
+:func:`share_data` and :func:`share_weights` to train, or :func:`score_together`, on rank 0; :func:`join` on the others.
 """
 
 import traceback
@@ -12,8 +11,10 @@ from rnncli.assembly import update_rule
 from rnncli.config import Config, parse_config
 from rnncli.data.dataset import Dataset, EncodedTexts
 from rnncli.errors import RnncliError
-from rnncli.models import model_with
+from rnncli.models import Model, model_with
 from rnncli.optim import Optimizer
+from rnncli.packing import Array
+from rnncli.scoring import score
 from rnncli.team import Team
 from rnncli.training import Trainer
 from rnncli.workers.exchange import Anything, Exchange
@@ -38,7 +39,7 @@ def share_data(exchange: Exchange, config: Config, data: Dataset) -> Dataset:
     Dataset
         The same, in the memory that all of them see.
     """
-    exchange.broadcast({"config": config.model_dump(mode="json")})
+    exchange.broadcast({"do": "train", "config": config.model_dump(mode="json")})
     parts = {"train": data.train, "valid": data.valid}
     placed = exchange.place({f"{name}.{key}": getattr(part, key) for name, part in parts.items() for key in _TEXTS})
     return replace(data, train=_texts(placed, "train"), valid=_texts(placed, "valid"))
@@ -64,8 +65,33 @@ def share_weights(exchange: Exchange, trainer: Trainer) -> None:
     trainer.exchange = exchange
 
 
+def score_together(exchange: Exchange, config: Config, model: Model, texts: EncodedTexts) -> Array:
+    """Score texts with the help of every rank.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        To the others.
+    config : Config
+        Of the model.
+    model : Model
+        With the weights to score with.
+    texts : EncodedTexts
+        The corpus.
+
+    Returns
+    -------
+    ndarray of shape (rows, C)
+        As from :func:`rnncli.scoring.score`.
+    """
+    exchange.broadcast({"do": "score", "config": config.model_dump(mode="json")})
+    exchange.place({f"texts.{key}": getattr(texts, key) for key in _TEXTS})
+    exchange.place(model.params)
+    return score(model, texts, exchange)
+
+
 def join(exchange: Exchange) -> NoReturn:
-    """Do a rank's part of a run, until rank 0 lets go of it.
+    """Do a rank's part of what rank 0 has in mind, until it lets go of this one.
 
     Parameters
     ----------
@@ -73,14 +99,13 @@ def join(exchange: Exchange) -> NoReturn:
         To the others; not rank 0's.
     """
     try:
-        config = parse_config(exchange.broadcast()["config"], "the config")
-        placed = exchange.place()
-        train, valid = _texts(placed, "train"), _texts(placed, "valid")
-        updates = exchange.broadcast()["updates"]
-        model = model_with(config.model, exchange.place())
-        optimizer = Optimizer(update_rule(config.optim), updates, exchange.place())
-        weights = exchange.place().get("class_weights")
-        Team(exchange, model, optimizer, train, valid, config.seed, config.optim.clip_norm, weights).serve()
+        while True:
+            message = exchange.broadcast()
+            config = parse_config(message["config"], "the config")
+            if message["do"] == "train":
+                _train(exchange, config)
+            texts = _texts(exchange.place(), "texts")
+            score(model_with(config.model, exchange.place()), texts, exchange)
     except RnncliError as error:
         exchange.abort(str(error), error.exit_code)
         raise
@@ -88,6 +113,16 @@ def join(exchange: Exchange) -> NoReturn:
         last = traceback.extract_tb(error.__traceback__)[-1]
         exchange.abort(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})", 1)
         raise
+
+
+def _train(exchange: Exchange, config: Config) -> NoReturn:
+    placed = exchange.place()
+    train, valid = _texts(placed, "train"), _texts(placed, "valid")
+    updates = exchange.broadcast()["updates"]
+    model = model_with(config.model, exchange.place())
+    optimizer = Optimizer(update_rule(config.optim), updates, exchange.place())
+    weights = exchange.place().get("class_weights")
+    Team(exchange, model, optimizer, train, valid, config.seed, config.optim.clip_norm, weights).serve()
 
 
 def _texts(placed: dict[str, Anything], name: str) -> EncodedTexts:

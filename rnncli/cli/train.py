@@ -1,15 +1,20 @@
 """``rnncli train``."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from rnncli.config import load_config
+from rnncli.joining import join
 from rnncli.progress import ConsoleProgress
 from rnncli.run import Summary, train_run
 from rnncli.run_dir import RUNS, RunDir
+from rnncli.workers.exchange import Exchange
+from rnncli.workers.launch import ending
+from rnncli.workers.mpi import connect, launched_by_mpi
 
 SHOWN = 20  # validations in the closing table
 
@@ -29,6 +34,25 @@ def command(
     The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
     last.safetensors. With --resume, CONFIG may also be the folder of the run.
     """
+    with ExitStack() as stack:
+        exchange = None
+        if launched_by_mpi():
+            exchange = connect()
+            if exchange.rank:
+                join(exchange)
+            stack.enter_context(ending(exchange))
+        _train(config, overrides, run_dir, overwrite, resume, as_json, exchange)
+
+
+def _train(
+    config: Path | None,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    overwrite: bool,
+    resume: bool,
+    as_json: bool,
+    exchange: Exchange | None,
+) -> None:
     if config is None:
         raise click.UsageError("CONFIG is missing: a YAML file, or with --resume the folder of a run.")
     if overwrite and resume:
@@ -39,7 +63,9 @@ def command(
     folder = RunDir(run_dir or RUNS / settings.name)
     progress = ConsoleProgress(settings.train.log_every)
     progress.reading(settings.data.train.path)
-    summary = train_run(settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides)
+    summary = train_run(
+        settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides, exchange=exchange
+    )
     if as_json:
         click.echo(json.dumps(asdict(summary), default=str))
     else:

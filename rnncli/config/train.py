@@ -10,7 +10,6 @@ from pydantic import (
 
 from rnncli.config.base import Section, refuse
 
-
 MOST_WORKERS = 1024
 
 

@@ -23,6 +23,9 @@ def ending(exchange: Exchange) -> Iterator[None]:
     except RnncliError:  # comes between two steps, when the others wait
         exchange.close()
         raise
+    except KeyboardInterrupt:
+        exchange.abort("interrupted", 130)
+        raise
     except BaseException as error:
         exchange.abort(f"{type(error).__name__}: {error}", 1)
         raise
