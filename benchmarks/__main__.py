@@ -48,8 +48,7 @@ def main() -> int:
                 run["minutes"] = round((time.monotonic() - start) / 60, 1)
                 write(target, run, measured)
                 print(f"\n{table.markdown()}\n", flush=True)
-    print(goals_table([table for tables in measured.values() for table in tables]).markdown())
-    print(f"\nWritten: {target}.json and {target}.md, after {run['minutes']} minutes")
+    print(f"Written: {target}.json and {target}.md, after {run['minutes']} minutes")
     return 0
 
 
@@ -62,7 +61,8 @@ def write(target: Path, run: dict[str, Any], measured: dict[str, list[Table]]) -
     target.with_suffix(".json").write_text(json.dumps({**run, "parts": parts}, indent=1) + "\n", encoding="utf-8")
     lines = ["# rnncli beside PyTorch on two cores", ""]
     lines += [f"- {name}: {value}" for name, value in {**run, **run["machine"]}.items() if name != "machine"]
-    lines += ["", goals_table([table for tables in measured.values() for table in tables]).markdown()]
+    goals = goals_table([table for tables in measured.values() for table in tables])
+    lines += ["", goals.markdown()] if goals.rows else []
     for part, tables in measured.items():
         lines += ["", f"## {import_module(f'benchmarks.{part}').__doc__.splitlines()[0]}"]
         lines += [line for table in tables for line in ("", table.markdown())]

@@ -18,7 +18,8 @@ from rnncli.blas import THREAD_VARIABLES
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "imdb_lstm.yaml"
 IMDB = ROOT / "data" / "aclImdb" / "train"
-WATCH_SECONDS = 0.02  # between two looks at a process's memory
+WATCH_SECONDS = 0.1  # between two looks at a process's memory
+WAIT_SECONDS = 0.01  # between two looks for a file
 
 
 @dataclass
@@ -166,7 +167,7 @@ class Ran:
     seconds : float
         From its start to its end.
     file_seconds : float
-        From its start until the file that was waited for had something in it; ``WATCH_SECONDS`` fine.
+        From its start until the file that was waited for had something in it; ``WAIT_SECONDS`` fine.
     peak_mb : float
         The most that each of its processes has held, added up over them; shared memory counts in each. 0 where the
         system has no ``/proc`` to tell.
@@ -219,7 +220,7 @@ def run(command: Sequence[str], plan: Plan, threads: int | None = None, file: Pa
             if file is not None and not file_seconds and file.exists() and file.stat().st_size:
                 file_seconds = time.perf_counter() - start
             with suppress(subprocess.TimeoutExpired):
-                process.wait(WATCH_SECONDS)
+                process.wait(WAIT_SECONDS if file is not None and not file_seconds else WATCH_SECONDS)
         seconds = time.perf_counter() - start
         output.seek(0)
         errors.seek(0)

@@ -15,6 +15,7 @@ import statistics
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -35,6 +36,7 @@ from rnncli.run_dir import CACHE  # noqa: E402
 from rnncli.team import Team  # noqa: E402
 from rnncli.training import Trainer  # noqa: E402
 from rnncli.workers.exchange import Anything, Message, Parcel  # noqa: E402
+from rnncli.workers.parcels import UNIT, Outgoing, unpack  # noqa: E402
 
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 GIGABITS = (1.0, 10.0)
@@ -70,6 +72,7 @@ class Seat:
         self.table, self.rank, self.size = table, rank, table.size
         self.meetings = 0
         self.since = 0.0
+        self.outgoing = Outgoing(), Outgoing()  # in turn, as for what is laid down
 
     def meet(self, kind: str, mine: Any, sizes: Sequence[int]) -> list[Any]:
         table = self.table
@@ -99,10 +102,10 @@ class Seat:
         return self.meet("all_gather", list(numbers), [8 * len(numbers)] * self.size)
 
     def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
-        # Copied, as MPI needs each parcel in one piece.
-        copies = [[np.array(array) for array in parcel] for parcel in parcels]
-        sizes = [sum(array.nbytes for array in parcel) for parcel in parcels]
-        return [parcels[self.rank] for parcels in self.meet("all_to_all", copies, sizes)]
+        memory, starts, sizes = self.outgoing[self.meetings % 2].pack(parcels)
+        packed = [memory[start : start + size] for start, size in zip(starts * UNIT, sizes * UNIT, strict=True)]
+        received = self.meet("all_to_all", packed, sizes * UNIT)
+        return [unpack(theirs[self.rank]) for theirs in received]
 
     def close(self) -> None:
         self.meet("broadcast", None, [0] * self.size)
@@ -111,34 +114,41 @@ class Seat:
         raise SystemExit(code)
 
 
+@dataclass
 class Measured:
     """Steps of some ranks together.
 
     Attributes
     ----------
-    work : ndarray of shape (meetings, ranks)
-        Seconds before each exchange, all steps one after the other.
-    sent : list of tuple
-        Of each exchange its kind and the bytes from rank to rank, shape (ranks, ranks).
-    steps, tokens : int
-        In all.
+    work : ndarray of shape (steps, meetings, ranks)
+        Seconds of computing before each exchange.
+    sent : list of list of tuple
+        For each step, of each exchange its kind and the bytes from rank to rank, shape (ranks, ranks).
+    tokens : list of int
+        Of each step.
     """
 
-    def __init__(self, work: Any, sent: list[tuple[str, Any]], steps: int, tokens: int) -> None:
-        self.work, self.sent, self.steps, self.tokens = work, sent, steps, tokens
+    work: Any
+    sent: list[list[tuple[str, Any]]]
+    tokens: list[int]
 
-    def compute(self) -> float:
-        """Return the seconds of a step in which somebody computes, the slowest before each exchange."""
-        return float(self.work.max(axis=1).sum()) / self.steps
+    def compute(self) -> list[float]:
+        """Return the seconds of each step in which somebody computes: before each exchange, the slowest."""
+        return [float(step.max(axis=1).sum()) for step in self.work]
 
-    def exchange(self, gigabits: float, latency: float, per_host: int) -> float:
-        """Return the seconds of a step that the network takes."""
-        return sum(wire_seconds(kind, sent, gigabits, latency, per_host) for kind, sent in self.sent) / self.steps
+    def exchange(self, gigabits: float, latency: float, per_host: int) -> list[float]:
+        """Return the seconds of each step that the network takes."""
+        return [sum(wire_seconds(*sent, gigabits, latency, per_host) for sent in step) for step in self.sent]
 
     def megabytes(self) -> float:
         """Return what the rank that sends most sends to others in a step."""
-        others = sum(sent.sum(axis=1) - np.diag(sent) for kind, sent in self.sent if kind == "all_to_all")
-        return float(np.max(others)) / self.steps / 1e6
+        totals = [sum(sent for kind, sent in step if kind == "all_to_all") for step in self.sent]
+        return statistics.mean(float((total.sum(axis=1) - np.diag(total)).max()) for total in totals) / 1e6
+
+    def tokens_per_second(self, wire: Sequence[float]) -> float:
+        """Return the speed of the median step, with so much time for the network in each."""
+        steps = zip(self.tokens, self.compute(), wire, strict=True)
+        return statistics.median(tokens / (compute + waiting) for tokens, compute, waiting in steps)
 
 
 def wire_seconds(kind: str, sent: Any, gigabits: float, latency: float, per_host: int) -> float:
@@ -196,7 +206,7 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
             if number == 1:
                 table.forget()
             leader.step(number, rows, trainer.settings.lr)
-        measured.append(np.array(table.work[0]))
+        exchanges.append(len(table.sent))
         leader.exchange.close()
 
     def follow(rank: int) -> None:
@@ -213,7 +223,7 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
         else:
             failures.put(None)
 
-    measured: list[Any] = []
+    exchanges: list[int] = []
     threads = [threading.Thread(target=act, args=(lead,), daemon=True)]
     threads += [threading.Thread(target=act, args=(follow, rank), daemon=True) for rank in range(1, size)]
     for thread in threads:
@@ -221,10 +231,11 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
     error = failures.get()
     if error is not None:
         raise error
-    meetings = len(measured[0])
-    work = np.array([seconds[:meetings] for seconds in table.work]).T
-    tokens = sum(int(trainer.train.lengths[rows].sum()) for rows in batches[1:])
-    return Measured(work, table.sent[:meetings], len(batches) - 1, tokens)
+    steps = len(batches) - 1
+    a_step = exchanges[0] // steps
+    work = np.array([seconds[: exchanges[0]] for seconds in table.work]).T.reshape(steps, a_step, size)
+    sent = [table.sent[i * a_step : (i + 1) * a_step] for i in range(steps)]
+    return Measured(work, sent, [int(trainer.train.lengths[rows].sum()) for rows in batches[1:]])
 
 
 def pick(trainer: Trainer, texts: int, steps: int) -> list[Any]:
@@ -274,12 +285,11 @@ def main() -> None:
                 continue
             seen = rehearse(trainer, batches, ranks)
             cells = [f"{ranks}", f"{texts(ranks):,}", f"{distinct(trainer, batches[1:]):,.0f}"]
-            cells += [f"{seen.compute() * 1e3:.1f}", f"{seen.megabytes():.2f}"]
-            per_step = seen.tokens / seen.steps
-            alone = alone or per_step / seen.compute()
+            cells += [f"{statistics.median(seen.compute()) * 1e3:.1f}", f"{seen.megabytes():.2f}"]
+            alone = alone or seen.tokens_per_second([0.0] * len(seen.tokens))
             for gigabits in GIGABITS:
                 wire = seen.exchange(gigabits, args.latency * 1e-6, args.per_host)
-                cells += [f"{wire * 1e3:.1f}", f"{per_step / (seen.compute() + wire) / alone:.1f}"]
+                cells += [f"{statistics.median(wire) * 1e3:.1f}", f"{seen.tokens_per_second(wire) / alone:.1f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
         print()
 

@@ -89,6 +89,7 @@ def test_what_was_measured_is_written_for_people_and_for_programs(tmp_path: Path
     write(tmp_path / "out", {"date": "today", "machine": {"processor": "some"}}, measured)
     text = (tmp_path / "out.md").read_text()
     assert "- processor: some" in text
+    assert "Goals" not in text  # none of them was measured
     assert "| rnncli, 2 workers | not measured: no such key |  |  |  |" in text
     records = json.loads((tmp_path / "out.json").read_text())["parts"]["training"][0]["records"]
     assert [result["tokens_per_second"] for result in records[0]["results"]] == [150.5, 160.0]
@@ -103,7 +104,7 @@ def test_a_command_is_run_in_the_plans_folder_and_its_file_is_waited_for(tmp_pat
 
 
 def test_a_command_that_fails_is_not_measured(tmp_path: Path):
-    with pytest.raises(NotMeasuredError, match="^ValueError: too many$"):
+    with pytest.raises(NotMeasuredError, match=r"^ValueError: too many$"):
         run(["-c", "raise ValueError('too many')"], Plan(True, tmp_path))
 
 
