@@ -33,16 +33,18 @@ def tables(plan: Plan) -> Iterator[Table]:
             for name in ("rnncli", "torch")
         }
         turns = take_turns(libraries, plan.rounds, title)
-        yield _table(title, sizes, {name: turn["milliseconds"] for name, turn in turns.items()})
+        yield layers_table(title, sizes, {name: turn["milliseconds"] for name, turn in turns.items()})
 
 
-def _table(title: str, sizes: list[dict[str, Any]], rounds: dict[str, list[Any]]) -> Table:
+def layers_table(title: str, sizes: list[dict[str, Any]], rounds: dict[str, list[Any]]) -> Table:
+    """Lay out what both libraries took: of every round, the milliseconds of every size."""
     table = Table(title, NOTE, ["layer", "H", "N", "rnncli, ms", "PyTorch, ms", "ratio"])
     for i, size in enumerate(sizes):
         ours, theirs = ([values[i] for values in rounds[name]] for name in ("rnncli", "torch"))
         name = size["cell"].upper() + (", 2 layers, both directions" if size.get("deep") else "")
         table.rows.append([name, str(size["H"]), str(size["N"]), spread(ours), spread(theirs), ratio(theirs, ours)])
-        table.records.append({**size, "T": T, "rnncli_ms": ours, "torch_ms": theirs})
+        results = [{"rnncli_ms": a, "torch_ms": b} for a, b in zip(ours, theirs, strict=True)]
+        table.records.append({"what": f"{name}, H = {size['H']}, N = {size['N']}", "results": results})
     return table
 
 

@@ -4,7 +4,8 @@ tuned     batches of close lengths (the very batches of rnncli), padded to the l
           gradients with SparseAdam, fused Adam for the rest
 tutorial  shuffled batches padded to the longest, one Adam for all
 bf16      as tuned, the forward pass under bfloat16 autocast
-ddp       as tuned, each batch dealt to two processes under DistributedDataParallel (gloo)
+ddp       as tuned, each batch dealt to two processes under DistributedDataParallel (gloo). The embedding's gradient
+          stays sparse: 188,000 tokens/s (LSTM, N = 64), where a dense one and Adam gave 172,000
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from rnncli.randomness import generator
 from rnncli.run_dir import CACHE
 from rnncli.scoring import SCORING_BATCH
 
+TIMEOUT = timedelta(minutes=1)  # for a process whose fellow has died
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
@@ -70,12 +73,12 @@ def train(config, settings, style, steps, warm_up, bf16=False, processes=1, rank
     with tempfile.TemporaryDirectory() as folder:
         if processes > 1 and rank == 0:
             store = f"{folder}/store"
-            arguments = {**locals(), "rank": 1}
-            del arguments["folder"]
+            arguments = {"config": config, "settings": settings, "style": style, "steps": steps, "warm_up": warm_up}
+            arguments |= {"bf16": bf16, "processes": processes, "rank": 1, "store": store}
             command = [sys.executable, "-m", "benchmarks.child", f"{__name__}:train", json.dumps(arguments)]
             other = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         if processes > 1:
-            torch.distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=processes)
+            torch.distributed.init_process_group("gloo", f"file://{store}", TIMEOUT, rank=rank, world_size=processes)
         speed = _train(config, settings, style, steps, warm_up, bf16, processes, rank)
         if processes > 1:
             torch.distributed.destroy_process_group()
@@ -106,18 +109,15 @@ def _train(config, settings, style, steps, warm_up, bf16, processes, rank):
 def _make_step(config, data, style, bf16, processes):
     """Return a function that trains on the given rows."""
     torch.manual_seed(config.seed)
-    sparse = style in ("tuned", "sparse")
-    model = Classifier(config, data, sparse)
+    model = Classifier(config, data, sparse=style != "tutorial")
     texts = Texts(data.train, model.padding)
     embedding = list(model.embedding.parameters())
     dense = [*model.rnn.parameters(), *model.output.parameters()]
     lr = config.optim.lr
     if style == "tutorial":
         optimizers = [torch.optim.Adam(model.parameters(), lr=lr)]
-    elif sparse:
-        optimizers = [torch.optim.SparseAdam(embedding, lr=lr), torch.optim.Adam(dense, lr=lr, fused=True)]
     else:
-        optimizers = [torch.optim.Adam(model.parameters(), lr=lr, fused=True)]
+        optimizers = [torch.optim.SparseAdam(embedding, lr=lr), torch.optim.Adam(dense, lr=lr, fused=True)]
     forward = model if processes == 1 else DistributedDataParallel(model)
 
     def step(rows):

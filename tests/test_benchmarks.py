@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is not install
 from benchmarks.__main__ import write
 from benchmarks.common import NotMeasuredError, Plan, Table, Turns, most, ratio, run, short, spread, take_turns
 from benchmarks.goals import GOALS, goals_table
+from benchmarks.layers import layers_table
 from benchmarks.training import DDP, RNNCLI, TITLE, TUNED, WORKERS, table
 
 LSTM = TITLE.format(cell="LSTM", size=64)
@@ -82,6 +83,17 @@ def test_goals_say_what_was_reached_and_leave_out_what_was_not_measured():
         f"{GOALS[4].what}: {DDP}": ["1.50", "0.9", "1.2", "aim"],
         GOALS[6].what: ["0.25", "0.5", "0.35", "aim"],
     }
+
+
+def test_layers_are_compared_size_by_size():
+    sizes = [{"cell": "lstm", "H": 32, "N": 1}, {"cell": "rnn", "H": 128, "N": 64, "deep": True}]
+    shown = layers_table("t", sizes, {"rnncli": [[1.0, 20.0], [2.0, 20.0]], "torch": [[2.0, 10.0], [4.0, 10.0]]})
+    assert shown.rows == [
+        ["LSTM", "32", "1", "1.5 (1 to 2)", "3 (2 to 4)", "2.00"],
+        ["RNN, 2 layers, both directions", "128", "64", "20 (20 to 20)", "10 (10 to 10)", "0.50"],
+    ]
+    assert shown.records[0]["results"] == [{"rnncli_ms": 1.0, "torch_ms": 2.0}, {"rnncli_ms": 2.0, "torch_ms": 4.0}]
+    assert goals_table([shown]).rows == []
 
 
 def test_what_was_measured_is_written_for_people_and_for_programs(tmp_path: Path):
