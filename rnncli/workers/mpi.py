@@ -5,9 +5,7 @@ import os
 import platform
 import signal
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -83,33 +81,6 @@ def connect() -> "MpiExchange":
     return exchange
 
 
-@contextmanager
-def ends_together(exchange: "MpiExchange") -> Iterator[None]:
-    """End all ranks when what follows fails on this one: the others would wait for it for ever.
-
-    Parameters
-    ----------
-    exchange : MpiExchange
-        The group.
-    """
-    try:
-        yield
-    except RnncliError as error:
-        exchange.abort(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        exchange.abort("interrupted", 130)
-    except MemoryError as error:
-        exchange.abort(f"out of memory: {error}. Choose a smaller model, batch or vocabulary", 1)
-    except OSError as error:
-        exchange.abort(f"{error.filename or 'output'}: {error.strerror or error}", 1)
-    except SystemExit as error:
-        if error.code:
-            exchange.abort("", error.code if isinstance(error.code, int) else 1)
-        raise
-    except BaseException:
-        exchange.abort(traceback.format_exc(), 1)
-
-
 def _ranks_said() -> int | None:
     """Return how many processes the launcher says it started; None if it says nothing."""
     names = list(SIZES)
@@ -137,6 +108,7 @@ class MpiExchange:
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._unit = MPI.BYTE.Create_contiguous(UNIT).Commit()
         self._outgoing = Outgoing()
+        self._closed = False
         self._incoming: Bytes = np.empty(0, np.uint8)
 
     def broadcast(self, message: Message | None = None) -> Message:
@@ -185,10 +157,12 @@ class MpiExchange:
 
     def close(self) -> None:
         """Let go of the others, which wait in ``broadcast``: they end. Called by rank 0 alone."""
-        self._send_text(b"", CLOSED)
+        if not self._closed:
+            self._closed = True
+            self._send_text(b"", CLOSED)
 
     def abort(self, message: str, code: int) -> NoReturn:
-        """End the processes of all ranks within seconds.
+        """End the processes of all ranks within seconds; without it, those that wait for this one wait for ever.
 
         Parameters
         ----------
