@@ -26,8 +26,10 @@ from rnncli.layers.pooling import (
 from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, group_rows
+from rnncli.profiling import stage
 
 EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
+DRAWN_AT_ONCE = 10_000  # rows of them
 
 
 @dataclass
@@ -83,11 +85,12 @@ class Model:
             For :meth:`backward`.
         """
         packing, part = batch.packing, batch.part
-        groups = group_rows(batch.ids)
-        # Only the distinct tokens pass through the first layer's weights: x is (U, D).
-        tokens = np.sort(groups.values) if part is None else part.tokens
-        x = self.params["embedding.W"][groups.values]
-        x, embedded = _drop(x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens)))
+        with stage("embedding"):
+            # Only the distinct tokens pass through the first layer's weights: x is (U, D).
+            groups = group_rows(batch.ids)
+            tokens = np.sort(groups.values) if part is None else part.tokens
+            x = self.params["embedding.W"][groups.values]
+            x, embedded = _drop(x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens)))
         runs: list[Any] = []
         drops: list[Any] = [embedded]
         for layer in range(self.layers):
@@ -115,10 +118,11 @@ class Model:
                 )
                 runs.append(cache)
             x = h
-        pooled, pooling_cache = self._pool(x, packing)
-        places = part and (part.sequences, len(part.packing.order))
-        pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
-        logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
+        with stage("output"):
+            pooled, pooling_cache = self._pool(x, packing)
+            places = part and (part.sequences, len(part.packing.order))
+            pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
+            logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
 
     def backward(self, dlogits: Array, cache: Any) -> dict[str, Gradient]:
@@ -138,8 +142,9 @@ class Model:
         """
         groups, runs, drops, pooling_cache, pooled_drop, affine_cache = cache
         grads: dict[str, Gradient] = {}
-        dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
-        dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
+        with stage("output"):
+            dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
+            dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
         for layer in reversed(range(self.layers)):
             dinputs = []
             H = dx.shape[1] // len(self.directions)
@@ -251,7 +256,10 @@ def build_model(
     for name, shape in weight_shapes(config, vocabulary_size, classes).items():
         kind = name.rpartition(".")[2]
         if name == "embedding.W":
-            params[name] = rng.normal(0, EMBEDDING_SCALE, shape)
+            params[name] = np.empty(shape, dtype)
+            for start in range(0, len(params[name]), DRAWN_AT_ONCE):  # all at once would take twice its memory
+                rows = params[name][start : start + DRAWN_AT_ONCE]
+                rows[...] = rng.normal(0, EMBEDDING_SCALE, rows.shape)
         elif kind in ("Wx", "Wh"):
             draw = glorot_uniform if kind == "Wx" else orthogonal
             params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
@@ -261,7 +269,7 @@ def build_model(
             params[name] = np.zeros(shape)
             if rnn.cell == "lstm" and name.startswith("rnn"):
                 params[name][H : 2 * H] = rnn.forget_bias
-    return model_with(config, {name: array.astype(dtype) for name, array in params.items()})
+    return model_with(config, {name: array.astype(dtype, copy=False) for name, array in params.items()})
 
 
 def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:

@@ -14,6 +14,7 @@ from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
 from rnncli.machine import physical_cores
 from rnncli.postmortem import not_finite
+from rnncli.profiling import stage
 from rnncli.recording import Recorder, Sums
 from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
@@ -74,6 +75,8 @@ class Summary:
         Whether patience ran out before the last epoch.
     steps : int
         Steps made just now, those of before a resumption not counted.
+    processes : int
+        How many have shared them.
     """
 
     run_dir: Path
@@ -86,6 +89,7 @@ class Summary:
     parameters: int = 0
     stopped_early: bool = False
     steps: int = 0
+    processes: int = 1
 
 
 def train_run(
@@ -138,8 +142,9 @@ def train_run(
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
-        data = share_data(exchange, config, load_dataset(config.data, config.seed, CACHE))
-        trainer = build_trainer(config, data)
+        with stage("start-up"):
+            data = share_data(exchange, config, load_dataset(config.data, config.seed, CACHE))
+            trainer = build_trainer(config, data)
         if saved:
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
@@ -171,6 +176,7 @@ def train_run(
         sum(array.size for array in trainer.model.params.values()),
         trainer.step < trainer.total_steps,
         trainer.step - first_step,
+        exchange.size,
     )
 
 
@@ -194,6 +200,7 @@ def _follow(
     """Run the trainer to its end; record, save and show what happens."""
     fingerprint = digest_of_data(data)
 
+    @stage("saving")
     def save(*paths: Path) -> None:
         trainer.collect()
         broken = not_finite(trainer.model.params)

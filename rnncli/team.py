@@ -16,6 +16,7 @@ from rnncli.machine import peak_memory_mb
 from rnncli.models import Model
 from rnncli.optim import Gradient, Optimizer, SparseRows, clip_by_global_norm, squared_norm
 from rnncli.packing import Array, IntArray
+from rnncli.profiling import stage
 from rnncli.randomness import generator
 from rnncli.scoring import score
 from rnncli.sharding import Ownership, collect, deal, publish, sum_gradients
@@ -92,8 +93,9 @@ class Team:
 
     def score(self) -> Array:
         """Return the scores of the validation part, shape (rows, C)."""
-        self.exchange.broadcast({"do": "score"})
-        return score(self.model, self.valid, self.exchange)
+        with stage("evaluation"):
+            self.exchange.broadcast({"do": "score"})
+            return score(self.model, self.valid, self.exchange)
 
     def collect(self) -> None:
         """Make the optimizer's state complete on rank 0."""
@@ -122,28 +124,37 @@ class Team:
     def pass_through(self, number: int, batch: Batch, share: float = 1.0) -> Pass:
         """Compute loss and gradients of a batch, or of a part that has this share in the batch's loss."""
         logits, cache = self.model.forward(batch, generator(self.seed, "dropout", number))
-        loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
-        if share != 1:
-            loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
+        with stage("output"):
+            loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
+            if share != 1:
+                loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
         return Pass(logits, cache, loss, self.model.backward(dlogits, cache))
 
     @np.errstate(over="ignore", invalid="ignore")
     def _step(self, number: int, rows: IntArray, lr: float) -> Outcome:
         places = deal(self.train.lengths[rows], self.exchange.size)[self.exchange.rank]
         if len(places):
-            batch = make_part(self.train, rows, places)
+            with stage("data"):
+                batch = make_part(self.train, rows, places)
             logits, _, loss, grads = self.pass_through(number, batch, self._share(rows, places))
             hits = int(np.sum(self.model.class_scores(logits).argmax(axis=1) == batch.y))
         else:  # fewer texts than ranks
             loss, hits, grads = 0.0, 0, self._no_gradient()
-        summed = sum_gradients(grads, self._ownership, self.exchange)
-        gathered = self.exchange.all_gather([loss, hits, squared_norm(summed)])
+        with stage("exchange"):
+            summed = sum_gradients(grads, self._ownership, self.exchange)
+        with stage("optimizer"):
+            square = squared_norm(summed)
+        with stage("exchange"):
+            gathered = self.exchange.all_gather([loss, hits, square])
         loss, hits, square = (sum(column) for column in zip(*gathered, strict=True))
         finite = math.isfinite(loss) and math.isfinite(square)
-        clipped, norm = clip_by_global_norm(summed, self.clip_norm, square)
+        with stage("optimizer"):
+            clipped, norm = clip_by_global_norm(summed, self.clip_norm, square)
+            if finite:
+                self.optimizer.step(self.model.params, clipped, lr)
         if finite:
-            self.optimizer.step(self.model.params, clipped, lr)
-            publish(self.model.params, clipped, self._ownership, self.exchange)
+            with stage("exchange"):
+                publish(self.model.params, clipped, self._ownership, self.exchange)
         return Outcome(loss, int(hits), norm, finite)
 
     def _share(self, rows: IntArray, places: IntArray) -> float:

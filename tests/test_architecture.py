@@ -18,7 +18,7 @@ ROOT = Path(rnncli.__file__).parent
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
     {"errors", "blas", "interruption", "randomness", "machine"},
-    {"workers"},
+    {"workers", "profiling"},
     {"packing"},
     {"layers"},
     {"optim", "schedules", "gradcheck."},
