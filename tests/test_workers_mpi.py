@@ -46,7 +46,7 @@ class Together:
 together, exchange = Together(), mpi.connect()
 print(f"pid {os.getpid()}.", flush=True)
 """
-ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in SAID_BY_LAUNCHERS}
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in (*SAID_BY_LAUNCHERS, "PYTHONUNBUFFERED")}
 
 
 def find_launcher() -> list[str] | str:
@@ -185,8 +185,8 @@ def test_a_rank_that_fails_ends_all(failure, waiting):
     statement, expected = FAILURES[failure]
     code = f"""
 exchange.all_gather([])
-print("under way")  # not flushed: abort does that
 if exchange.rank == 1:
+    print("under way")  # not flushed: abort does that
     {statement}
 exchange.{waiting}
 exchange.{waiting}
