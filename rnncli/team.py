@@ -136,7 +136,8 @@ class Team:
         if len(places):
             with stage("data"):
                 batch = make_part(self.train, rows, places)
-            logits, _, loss, grads = self.pass_through(number, batch, self._share(rows, places))
+            logits, cache, loss, grads = self.pass_through(number, batch, self._share(rows, places))
+            del cache  # the most of a step's memory
             hits = int(np.sum(self.model.class_scores(logits).argmax(axis=1) == batch.y))
         else:  # fewer texts than ranks
             loss, hits, grads = 0.0, 0, self._no_gradient()

@@ -1,6 +1,7 @@
 """Starting the processes of a run, and ending them."""
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,8 +27,8 @@ def ending(exchange: Exchange) -> Iterator[None]:
     except KeyboardInterrupt:
         exchange.abort("interrupted", 130)
         raise
-    except BaseException as error:
-        exchange.abort(f"{type(error).__name__}: {error}", 1)
+    except BaseException:
+        exchange.abort(traceback.format_exc(), 1)
         raise
     exchange.close()
 
