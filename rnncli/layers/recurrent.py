@@ -85,7 +85,7 @@ class Cache:
     h: Array  # (R, H), what the caller was given
     gates: Array  # (R, G*H): of each step, its (G, n, H) one after the other
     extra: Array  # (R, H): the cell state after each step, or what else the cell wants to see again
-    spent: bool = False  # gates and extra have been written over
+    spent: bool = False  # gates and extra are gone
 
 
 def gate_scale(cell: Cell, H: int, dtype: np.dtype[Any]) -> Array:
@@ -256,7 +256,7 @@ def recurrent_backward(
     dfinal_h, dfinal_c : ndarray of shape (N, H), optional
         Gradients of the final states, where they are used besides ``h``.
     spend : bool
-        Write the gradients over what the cache keeps, which is then of no further use: half the memory.
+        Write the gradients over what the cache keeps, and let go of it: two thirds of the memory.
 
     Returns
     -------
@@ -275,11 +275,13 @@ def recurrent_backward(
     G, R, dtype = cell.gates, packing.rows, cache.x.dtype
     if cache.spent:
         raise ValueError("this cache has been spent by an earlier recurrent_backward(..., spend=True)")
-    cache.spent = spend
+    gates, extra = cache.gates, cache.extra
+    if spend:
+        cache.spent, cache.gates, cache.extra = True, gates[:0].copy(), extra[:0].copy()
     prepared = cell.prepare_backward(Wh, N, *more_weights)
     # Gradient of every gate before its activation: of each row, its G*H.
-    da = cache.gates if spend else np.empty((R, G * H), dtype)
-    dextra = cache.extra if spend else np.empty((R, H), dtype)
+    da = gates if spend else np.empty((R, G * H), dtype)
+    dextra = extra if spend else np.empty((R, H), dtype)
     # Row j holds what has flowed back into sequence j so far: before a sequence's last step is reached, the gradient
     # of its final state; after its first, the gradient of its initial state.
     dstate = np.zeros((N, H), dtype) if dfinal_h is None else dfinal_h.astype(dtype)
@@ -299,8 +301,8 @@ def recurrent_backward(
             dh_t,
             dcell_t,
             cache.h[start:end],
-            step_gates(cache.gates[start:end], G),
-            cache.extra[start:end],
+            step_gates(gates[start:end], G),
+            extra[start:end],
             da[start:end],
             dextra[start:end],
             dstate_t,
@@ -309,7 +311,7 @@ def recurrent_backward(
         )
 
     prev_h = states_before(cache.h, cache.h0, packing, reverse=cache.reverse)
-    dWh, *dmore = cell.weight_grads(da, prev_h, cache.extra, dextra)
+    dWh, *dmore = cell.weight_grads(da, prev_h, extra, dextra)
     dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
     dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)
     return dprojected @ Wx.T, dstate, dcell, dWx, dWh, db, tuple(dmore)
