@@ -144,13 +144,22 @@ class Adam:
             The new moments.
         """
         m, v = moments
-        m = self.beta1 * m + (1 - self.beta1) * dw
-        v = self.beta2 * v + (1 - self.beta2) * dw * dw
-        m_hat = m / (1 - self.beta1**step)
-        v_hat = v / (1 - self.beta2**step)
+        # Memory is written anew as rarely as may be: half the time of one expression a line.
+        m = self.beta1 * m
+        m += (1 - self.beta1) * dw
+        squares = np.square(dw)
+        squares *= 1 - self.beta2
+        v = self.beta2 * v
+        v += squares
+        # lr * m_hat / (sqrt(v_hat) + eps), the moments' corrections for their start at zero taken as numbers
+        root = np.sqrt(v, out=squares)
+        root *= 1 / math.sqrt(1 - self.beta2**step)
+        root += self.eps
+        move = np.divide(m, root, out=root)
+        move *= lr / (1 - self.beta1**step)
         if self.weight_decay:
             w = w * (1 - lr * self.weight_decay)
-        return w - lr * m_hat / (np.sqrt(v_hat) + self.eps), [m, v]
+        return w - move, [m, v]
 
 
 @dataclass(frozen=True)

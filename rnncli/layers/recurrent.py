@@ -203,7 +203,7 @@ def recurrent_forward(
     h = np.empty((R, H), dtype) if out is None else out
     gates = np.empty((M, G * H), dtype)
     extra = np.empty((M, H), dtype)
-    ahead = max(N, AHEAD_PROJECTED if groups is None else AHEAD_LOOKED_UP)
+    ahead = min(R, max(N, AHEAD_PROJECTED if groups is None else AHEAD_LOOKED_UP))
     inputs = np.empty(G * ahead * H, dtype)
     tmp, h_buffer, c_buffer = np.empty((3, N, H), dtype)
 
