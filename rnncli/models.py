@@ -125,7 +125,7 @@ class Model:
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
 
-    def backward(self, dlogits: Array, cache: Any) -> dict[str, Gradient]:
+    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
 
         Parameters
@@ -134,6 +134,8 @@ class Model:
             Gradient of the logits.
         cache
             From :meth:`forward`.
+        spend : bool
+            Use the cache up, which saves memory.
 
         Returns
         -------
@@ -150,7 +152,7 @@ class Model:
             H = dx.shape[1] // len(self.directions)
             for d, direction in enumerate(self.directions):
                 run = runs[layer * len(self.directions) + d]
-                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run)
+                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run, spend=spend)
                 dinputs.append(dinput)
                 for name, grad in zip(self._names(layer, direction), (dWx, dWh, db, *dmore), strict=True):
                     grads[name] = grad

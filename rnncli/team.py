@@ -128,7 +128,7 @@ class Team:
             loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
             if share != 1:
                 loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
-        return Pass(logits, cache, loss, self.model.backward(dlogits, cache))
+        return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True))
 
     @np.errstate(over="ignore", invalid="ignore")
     def _step(self, number: int, rows: IntArray, lr: float) -> Outcome:
