@@ -6,7 +6,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # pytest comes last in `check`, also under make -j.
 .NOTPARALLEL:
-.PHONY: help quickstart test lint check torture clean
+.PHONY: help quickstart test lint check torture bench clean
 
 help:
 	@echo "make quickstart  fetch a small set of film reviews, train a classifier on it, say how good it is"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint        look at the style: ruff check, ruff format --check"
 	@echo "make check       lint, mypy and the tests; what a change must pass"
 	@echo "make torture     kill it, damage its files, fail its writes, fuzz it; some 20 minutes (TORTURE=--quick: one)"
+	@echo "make bench       measure speed and memory beside PyTorch; some 30 minutes (BENCH=--quick: three)"
 	@echo "make clean       remove the virtual environment and every cache (data and runs are kept)"
 
 quickstart: $(VENV)/.installed
@@ -34,6 +35,9 @@ check: lint
 
 torture: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/torture $(TORTURE)
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
@@ -58,3 +62,7 @@ $(VENV)/.installed-test: $(VENV)/.made pyproject.toml
 $(VENV)/.installed-fuzz: $(VENV)/.installed-test
 	$(PIP) --editable '.[test,fuzz]' || echo "atheris cannot be installed here: the fuzzing will be reported as not run"
 	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
+	$(PIP) --editable '.[bench]'
+	@touch $@ $(VENV)/.installed

@@ -62,7 +62,9 @@ def build_trainer(config: Config, data: Dataset) -> Trainer:
         on_nonfinite=train.on_nonfinite,
     )
     weights = class_weights(train.class_weights, data.train, data.labels)
-    return Trainer(model, Optimizer(_rule(optim)), data.train, data.valid, data.labels, settings, weights, plateau)
+    return Trainer(
+        model, Optimizer(update_rule(optim)), data.train, data.valid, data.labels, settings, weights, plateau
+    )
 
 
 def class_weights(given: str | dict[str, float] | None, texts: EncodedTexts, labels: tuple[str, ...]) -> Array | None:
@@ -101,7 +103,8 @@ def class_weights(given: str | dict[str, float] | None, texts: EncodedTexts, lab
     return (len(texts) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)
 
 
-def _rule(optim: OptimConfig) -> UpdateRule:
+def update_rule(optim: OptimConfig) -> UpdateRule:
+    """Return the update rule of the ``optim`` section of a config."""
     if optim.name == "sgd":
         return SGD(optim.momentum)
     return Adam(optim.beta1, optim.beta2, optim.eps, optim.weight_decay if optim.name == "adamw" else 0.0)

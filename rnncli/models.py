@@ -5,7 +5,7 @@ gradients, optimizer moments and checkpoints share its keys.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,8 +26,10 @@ from rnncli.layers.pooling import (
 from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, group_rows
+from rnncli.profiling import stage
 
 EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
+DRAWN_AT_ONCE = 10_000  # rows of them
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Model:
     between_dropout: float
     pooled_dropout: float
     params: dict[str, Array]
+    sparse: ClassVar = ("embedding.W",)  # whose gradients are SparseRows
 
     def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
         """Compute the logits of a batch.
@@ -81,15 +84,18 @@ class Model:
         cache
             For :meth:`backward`.
         """
-        packing = batch.packing
-        groups = group_rows(batch.ids)
-        # Only the distinct tokens pass through the first layer's weights: x is (U, D).
-        x, embedded = self._drop(self.params["embedding.W"][groups.values], self.embedding_dropout, rng)
+        packing, part = batch.packing, batch.part
+        with stage("embedding"):
+            # Only the distinct tokens pass through the first layer's weights: x is (U, D).
+            groups = group_rows(batch.ids)
+            tokens = np.sort(groups.values) if part is None else part.tokens
+            x = self.params["embedding.W"][groups.values]
+            x, embedded = _drop(x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens)))
         runs: list[Any] = []
         drops: list[Any] = [embedded]
         for layer in range(self.layers):
             if layer:
-                x, dropped = self._drop(x, self.between_dropout, rng)
+                x, dropped = _drop(x, self.between_dropout, rng, part and (part.rows, part.packing.rows))
                 drops.append(dropped)
             weights = [self._weights(layer, direction) for direction in self.directions]
             H = len(weights[0][1])
@@ -112,12 +118,14 @@ class Model:
                 )
                 runs.append(cache)
             x = h
-        pooled, pooling_cache = self._pool(x, packing)
-        pooled, pooled_drop = self._drop(pooled, self.pooled_dropout, rng)
-        logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
+        with stage("output"):
+            pooled, pooling_cache = self._pool(x, packing)
+            places = part and (part.sequences, len(part.packing.order))
+            pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
+            logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
 
-    def backward(self, dlogits: Array, cache: Any) -> dict[str, Gradient]:
+    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
 
         Parameters
@@ -126,6 +134,8 @@ class Model:
             Gradient of the logits.
         cache
             From :meth:`forward`.
+        spend : bool
+            Use the cache up, which saves memory.
 
         Returns
         -------
@@ -134,14 +144,15 @@ class Model:
         """
         groups, runs, drops, pooling_cache, pooled_drop, affine_cache = cache
         grads: dict[str, Gradient] = {}
-        dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
-        dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
+        with stage("output"):
+            dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
+            dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
         for layer in reversed(range(self.layers)):
             dinputs = []
             H = dx.shape[1] // len(self.directions)
             for d, direction in enumerate(self.directions):
                 run = runs[layer * len(self.directions) + d]
-                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run)
+                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run, spend=spend)
                 dinputs.append(dinput)
                 for name, grad in zip(self._names(layer, direction), (dWx, dWh, db, *dmore), strict=True):
                     grads[name] = grad
@@ -177,11 +188,6 @@ class Model:
             return np.concatenate([np.zeros_like(logits), logits], axis=1)
         return logits
 
-    def _drop(self, x: Array, rate: float, rng: np.random.Generator | None) -> tuple[Array, Array | None]:
-        if rng is None or rate == 0:
-            return x, None
-        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
-
     def _names(self, layer: int, direction: str) -> list[str]:
         suffixes = ("Wx", "Wh", "b", "bhn") if self.cell is GRU_RESET_AFTER else ("Wx", "Wh", "b")
         return [f"rnn{layer}.{direction}.{suffix}" for suffix in suffixes]
@@ -206,6 +212,18 @@ class Model:
             return max_pooling_backward(dpooled, cache)
         halves = np.split(dpooled, len(self.directions), axis=1)
         return np.concatenate([last_pooling_backward(half, c) for half, c in zip(halves, cache, strict=True)], axis=1)
+
+
+def _drop(
+    x: Array, rate: float, rng: np.random.Generator | None, places: tuple[IntArray, int] | None
+) -> tuple[Array, Array | None]:
+    """Drop out of the rows of x; ``places``: which rows they are, of how many that the mask is drawn for."""
+    if rng is None or rate == 0:
+        return x, None
+    if places is None:
+        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
+    rows, total = places
+    return dropout_forward(x, dropout_mask((total, x.shape[1]), rate, rng, x.dtype)[rows])
 
 
 def _undrop(dout: Array, cache: Array | None) -> Array:
@@ -240,7 +258,10 @@ def build_model(
     for name, shape in weight_shapes(config, vocabulary_size, classes).items():
         kind = name.rpartition(".")[2]
         if name == "embedding.W":
-            params[name] = rng.normal(0, EMBEDDING_SCALE, shape)
+            params[name] = np.empty(shape, dtype)
+            for start in range(0, len(params[name]), DRAWN_AT_ONCE):  # all at once would take twice its memory
+                rows = params[name][start : start + DRAWN_AT_ONCE]
+                rows[...] = rng.normal(0, EMBEDDING_SCALE, rows.shape)
         elif kind in ("Wx", "Wh"):
             draw = glorot_uniform if kind == "Wx" else orthogonal
             params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
@@ -250,7 +271,7 @@ def build_model(
             params[name] = np.zeros(shape)
             if rnn.cell == "lstm" and name.startswith("rnn"):
                 params[name][H : 2 * H] = rnn.forget_bias
-    return model_with(config, {name: array.astype(dtype) for name, array in params.items()})
+    return model_with(config, {name: array.astype(dtype, copy=False) for name, array in params.items()})
 
 
 def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:

@@ -5,6 +5,8 @@ sparse one only the rows that occur in the batch do, weights and moments alike (
 not moved by its momentum and its moments do not decay, unlike in dense Adam. PyTorch's SparseAdam does the same.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -28,11 +30,32 @@ class SparseRows(NamedTuple):
     values: Array
 
 
+class Piece(NamedTuple):
+    """The gradient of a part of an array, whose rest is another process's to move.
+
+    Attributes
+    ----------
+    start : int
+        The first number of it, in the array laid out flat.
+    values : ndarray of shape (count,)
+        Their gradients.
+    """
+
+    start: int
+    values: Array
+
+
 Gradient = Array | SparseRows
+PartialGradient = Gradient | Piece
 
 
-def global_norm(grads: dict[str, Gradient]) -> float:
-    """Compute the Euclidean norm of all gradients together, sparse rows included.
+def values_of(grad: PartialGradient) -> Array:
+    """Return the numbers of a gradient."""
+    return grad.values if isinstance(grad, SparseRows | Piece) else grad
+
+
+def squared_norm(grads: Mapping[str, PartialGradient]) -> float:
+    """Compute the squared Euclidean norm of all gradients together, sparse rows included.
 
     Parameters
     ----------
@@ -42,13 +65,14 @@ def global_norm(grads: dict[str, Gradient]) -> float:
     Returns
     -------
     float
-        The norm, added up in float64.
+        The sum of their squares, added up in float64.
     """
-    arrays = [grad.values if isinstance(grad, SparseRows) else grad for grad in grads.values()]
-    return float(np.sqrt(sum(float(np.square(a, dtype=np.float64).sum()) for a in arrays)))
+    return sum(float(np.square(values_of(grad), dtype=np.float64).sum()) for grad in grads.values())
 
 
-def clip_by_global_norm(grads: dict[str, Gradient], limit: float | None) -> tuple[dict[str, Gradient], float]:
+def clip_by_global_norm(
+    grads: Mapping[str, PartialGradient], limit: float | None, square: float | None = None
+) -> tuple[Mapping[str, PartialGradient], float]:
     """Scale all gradients down together where their norm exceeds a limit (Pascanu et al. 2013).
 
     Parameters
@@ -57,6 +81,8 @@ def clip_by_global_norm(grads: dict[str, Gradient], limit: float | None) -> tupl
         Not changed.
     limit : float or None
         The largest norm to let through; None lets all through.
+    square : float, optional
+        The squared norm, where these gradients are a part of all there are.
 
     Returns
     -------
@@ -65,13 +91,13 @@ def clip_by_global_norm(grads: dict[str, Gradient], limit: float | None) -> tupl
     norm : float
         The norm before clipping.
     """
-    norm = global_norm(grads)
+    norm = math.sqrt(squared_norm(grads) if square is None else square)
     if limit is None or norm <= limit:
         return grads, norm
     factor = limit / norm
 
-    def scaled(grad: Gradient) -> Gradient:
-        return SparseRows(grad.rows, grad.values * factor) if isinstance(grad, SparseRows) else grad * factor
+    def scaled(grad: PartialGradient) -> PartialGradient:
+        return grad * factor if isinstance(grad, np.ndarray) else grad._replace(values=grad.values * factor)
 
     return {name: scaled(grad) for name, grad in grads.items()}, norm
 
@@ -118,13 +144,22 @@ class Adam:
             The new moments.
         """
         m, v = moments
-        m = self.beta1 * m + (1 - self.beta1) * dw
-        v = self.beta2 * v + (1 - self.beta2) * dw * dw
-        m_hat = m / (1 - self.beta1**step)
-        v_hat = v / (1 - self.beta2**step)
+        # Memory is written anew as rarely as may be: half the time of one expression a line.
+        m = self.beta1 * m
+        m += (1 - self.beta1) * dw
+        squares = np.square(dw)
+        squares *= 1 - self.beta2
+        v = self.beta2 * v
+        v += squares
+        # lr * m_hat / (sqrt(v_hat) + eps), the moments' corrections for their start at zero taken as numbers
+        root = np.sqrt(v, out=squares)
+        root *= 1 / math.sqrt(1 - self.beta2**step)
+        root += self.eps
+        move = np.divide(m, root, out=root)
+        move *= lr / (1 - self.beta1**step)
         if self.weight_decay:
             w = w * (1 - lr * self.weight_decay)
-        return w - lr * m_hat / (np.sqrt(v_hat) + self.eps), [m, v]
+        return w - move, [m, v]
 
 
 @dataclass(frozen=True)
@@ -167,7 +202,14 @@ class Optimizer:
     step_count: int = 0
     state: dict[str, Array] = field(default_factory=dict)
 
-    def step(self, params: dict[str, Array], grads: dict[str, Gradient], lr: float) -> None:
+    def prepare(self, params: dict[str, Array]) -> None:
+        """Make the moments of parameters that have none yet."""
+        for name, w in params.items():
+            for key in (f"{moment}/{name}" for moment in self.rule.moments):
+                if key not in self.state:
+                    self.state[key] = np.zeros_like(w)
+
+    def step(self, params: dict[str, Array], grads: Mapping[str, PartialGradient], lr: float) -> None:
         """Move the parameters by one update.
 
         Parameters
@@ -175,16 +217,21 @@ class Optimizer:
         params : dict of name to ndarray
             Changed in place.
         grads : dict of name to gradient
-            One for every parameter that is to move.
+            One for every parameter, or part of one, that is to move.
         lr : float
             Learning rate.
         """
         self.step_count += 1
+        self.prepare({name: params[name] for name in grads})
         for name, grad in grads.items():
-            w = params[name]
-            moments = [self.state.setdefault(f"{moment}/{name}", np.zeros_like(w)) for moment in self.rule.moments]
-            where, dw = (grad.rows, grad.values) if isinstance(grad, SparseRows) else (slice(None), grad)
-            new_w, new_moments = self.rule.update(w[where], dw, [m[where] for m in moments], self.step_count, lr)
-            w[where] = new_w
-            for moment, new in zip(moments, new_moments, strict=True):
-                moment[where] = new
+            arrays = [params[name], *(self.state[f"{moment}/{name}"] for moment in self.rule.moments)]
+            where: IntArray | slice = slice(None)
+            if isinstance(grad, SparseRows):
+                where = grad.rows
+            elif isinstance(grad, Piece):
+                where = slice(grad.start, grad.start + len(grad.values))
+                arrays = [array.reshape(-1) for array in arrays]
+            w, *moments = (array[where] for array in arrays)
+            new_w, new_moments = self.rule.update(w, values_of(grad), moments, self.step_count, lr)
+            for array, new in zip(arrays, [new_w, *new_moments], strict=True):
+                array[where] = new

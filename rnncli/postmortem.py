@@ -55,13 +55,13 @@ def explain(model: Model, batch: Batch, rows: IntArray, cache: Any, logits: Arra
     _, runs, *_ = cache
     for number, run in enumerate(runs):
         layer, direction = divmod(number, len(model.directions))
-        bad = np.flatnonzero(~np.isfinite(run.gates).all(axis=(0, 2)))
+        bad = np.flatnonzero(~np.isfinite(run.h).all(axis=1))
         if len(bad):
             row = bad[-1] if run.reverse else bad[0]  # rows are in the order of time
             name = f"rnn{layer}.{model.directions[direction]}"
             texts_bad = len(np.unique(packing.sequences[bad]))
             return (
-                f"the gates of {name} are not finite, first at {place(row)}, "
+                f"the states of {name} are not finite, first at {place(row)}, "
                 f"in {texts_bad} of the batch's {len(texts)} texts"
             )
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))

@@ -73,11 +73,12 @@ class ConsoleProgress:
         """Print what will be trained on what."""
         self.trainer, self.start, self.first_step = trainer, time.perf_counter(), trainer.step
         names = ", ".join(data.labels) if len(data.labels) <= MOST_LABELS else str(len(data.labels))
+        processes = trainer.exchange.size
         parameters = sum(array.size for array in trainer.model.params.values())
         self._print(
             f"{len(data.train):,} texts to train on ({len(data.train.ids):,} tokens), {len(data.valid):,} to validate; "
             f"labels {names}; {len(data.vocabulary):,} tokens in the vocabulary; "
-            f"{parameters:,} parameters"
+            f"{parameters:,} parameters" + (f"; {processes} processes" if processes > 1 else "")
         )
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:

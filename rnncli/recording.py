@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.errors import RnncliError
+from rnncli.machine import peak_memory_mb
 from rnncli.run_dir import cannot_write
 from rnncli.training import StepDone, Validated
 
@@ -144,12 +143,6 @@ class Recorder:
             self._file.write(json.dumps(row).encode() + b"\n")
             self._file.flush()
         return row
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory this process has held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def _validations(raw: bytes, path: Path) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ SAFE = (
     "train.checkpoint_every_steps",
     "train.checkpoint_every_minutes",
     "train.on_nonfinite",
+    "train.workers",
     "optim.lr",
     "optim.clip_norm",
     "optim.schedule",

@@ -1,6 +1,7 @@
 """A training run from config to result: the whole walk."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,12 +11,20 @@ from rnncli.config import Config
 from rnncli.data.dataset import Dataset, load_dataset
 from rnncli.errors import GradientError, RnncliError
 from rnncli.interruption import note_interrupts
+from rnncli.joining import share_data, share_weights
+from rnncli.machine import physical_cores
 from rnncli.postmortem import not_finite
-from rnncli.recording import Recorder, Sums, peak_memory_mb
+from rnncli.profiling import stage
+from rnncli.recording import Recorder, Sums
 from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.trained import load_trained, save_trained, take_weights
 from rnncli.training import StepDone, Trainer, Validated
+from rnncli.workers.exchange import Exchange
+from rnncli.workers.launch import processes
+from rnncli.workers.processes import WorkerError
+
+FEWEST_TEXTS = 16  # of a batch for each process that `workers: auto` starts
 
 
 class Progress(Protocol):
@@ -59,13 +68,15 @@ class Summary:
     tokens_per_second : float
         Real tokens trained on, by ``train_seconds``.
     peak_memory_mb : float
-        Of the process.
+        Of all processes together; memory that they share counts in each.
     parameters : int
         Numbers in the model.
     stopped_early : bool
         Whether patience ran out before the last epoch.
     steps : int
         Steps made just now, those of before a resumption not counted.
+    processes : int
+        How many have shared them.
     """
 
     run_dir: Path
@@ -78,6 +89,7 @@ class Summary:
     parameters: int = 0
     stopped_early: bool = False
     steps: int = 0
+    processes: int = 1
 
 
 def train_run(
@@ -88,6 +100,7 @@ def train_run(
     overwrite: bool = False,
     resume: bool = False,
     given: tuple[str, ...] = (),
+    exchange: Exchange | None = None,
 ) -> Summary:
     """Train what a config says, into a folder.
 
@@ -105,6 +118,8 @@ def train_run(
         Go on with the run in that folder, from its ``last`` checkpoint.
     given : tuple of str
         The ``--set`` arguments, which alone may change a resumed run's config.
+    exchange : Exchange, optional
+        To the processes that train together; without it, ``train.workers`` are started.
 
     Returns
     -------
@@ -119,14 +134,17 @@ def train_run(
     start = time.perf_counter()
     if resume:
         run_dir.require_checkpoint()
-    with run_dir.locked():
+    with ExitStack() as stack:
+        stack.enter_context(run_dir.locked())
+        exchange = exchange or stack.enter_context(processes(worker_count(config)))
         go_back = f"To go on from the one beside it: cp {{beside}} {run_dir.last}"
         saved = load_trained(run_dir.last, instead=go_back) if resume else None
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
-        data = load_dataset(config.data, config.seed, CACHE)
-        trainer = build_trainer(config, data)
+        with stage("start-up"):
+            data = share_data(exchange, config, load_dataset(config.data, config.seed, CACHE))
+            trainer = build_trainer(config, data)
         if saved:
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
@@ -134,6 +152,7 @@ def train_run(
             if config.init_from is not None:
                 take_weights(trainer.model, data, load_trained(Path(config.init_from)), config.init_from)
             run_dir.create(config)
+        share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
         recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start)
         try:
@@ -145,6 +164,7 @@ def train_run(
         finally:
             progress.finished()
             recorder.close()
+        peak_memory = trainer.peak_memory_mb()
     return Summary(
         run_dir.root,
         recorder.validations,
@@ -152,11 +172,19 @@ def train_run(
         sums.train_seconds,
         sums.seconds,
         sums.tokens / sums.train_seconds if sums.train_seconds else 0.0,
-        peak_memory_mb(),
+        peak_memory,
         sum(array.size for array in trainer.model.params.values()),
         trainer.step < trainer.total_steps,
         trainer.step - first_step,
+        exchange.size,
     )
+
+
+def worker_count(config: Config) -> int:
+    """Return how many processes a config asks for; see ``train.workers``."""
+    if config.train.workers != "auto":
+        return config.train.workers
+    return max(1, min(physical_cores(), config.train.batch_size // FEWEST_TEXTS))
 
 
 def _follow(
@@ -172,7 +200,9 @@ def _follow(
     """Run the trainer to its end; record, save and show what happens."""
     fingerprint = digest_of_data(data)
 
+    @stage("saving")
     def save(*paths: Path) -> None:
+        trainer.collect()
         broken = not_finite(trainer.model.params)
         if broken is not None:  # the checkpoint before is of more use
             raise GradientError(
@@ -215,6 +245,11 @@ def _follow(
                     error.exit_code = 128 + number
                     raise error
                 recorder.resume_clock()
+    except WorkerError as error:
+        if not run_dir.last.exists():
+            raise
+        go_on = f"To go on from the last checkpoint: rnncli train --resume {run_dir.root}"
+        raise WorkerError(error.what, remedy=f"{error.remedy}. {go_on}" if error.remedy else go_on) from None
     except GradientError:
         if not_finite(trainer.model.params) is None:
             save(run_dir.last)  # as it was before the step that went wrong

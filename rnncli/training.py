@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from rnncli.data.batches import epoch_batches, make_batch
 from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import GradientError
 from rnncli.metrics import classification_report
 from rnncli.models import Model
-from rnncli.optim import Optimizer, clip_by_global_norm
+from rnncli.optim import Optimizer
 from rnncli.packing import Array, IntArray
 from rnncli.postmortem import explain, not_finite
 from rnncli.randomness import generator
 from rnncli.schedules import Plateau, Schedule
-from rnncli.scoring import score
+from rnncli.team import Team
+from rnncli.workers.exchange import ALONE, Exchange
 
 KEPT_NORMS = 5  # gradient norms remembered for a post-mortem
 MOST_SKIPPED = 10  # batches in a row that on_nonfinite: skip lets pass
@@ -98,6 +97,8 @@ class Trainer:
         Batches skipped in a row up to now.
     norms : list of float
         The last few gradient norms.
+    exchange : Exchange
+        To the processes that train together.
     """
 
     model: Model
@@ -114,6 +115,7 @@ class Trainer:
     validated: int = 0
     skipped: int = 0
     norms: list[float] = field(default_factory=list)
+    exchange: Exchange = ALONE
 
     @property
     def steps_per_epoch(self) -> int:
@@ -203,41 +205,60 @@ class Trainer:
             self.plateau.factor, self.plateau.waited = saved["factor"], saved["waited"]
             self.plateau.lowest = math.inf if saved["lowest"] is None else saved["lowest"]
 
+    def collect(self) -> None:
+        """Make weights and moments complete in this process, to be saved."""
+        self._team.collect()
+
+    def peak_memory_mb(self) -> float:
+        """Return the most memory that the run's processes have held, in MB; what they share counts in each."""
+        return self._team.peak_memory_mb()
+
+    @property
+    def _team(self) -> Team:
+        settings = self.settings
+        return Team(
+            self.exchange,
+            self.model,
+            self.optimizer,
+            self.train,
+            self.valid,
+            settings.seed,
+            settings.clip_norm,
+            self.class_weights,
+        )
+
     def _validation_is_due(self) -> bool:
         if self.step == 0 or self.validated == self.step:
             return False
         every = self.settings.validate_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.total_steps
 
-    @np.errstate(over="ignore", invalid="ignore")  # a run that diverges ends in one GradientError, not in warnings
     def _update(self, rows: IntArray) -> StepDone:
         settings = self.settings
-        batch = make_batch(self.train, rows)
-        logits, cache = self.model.forward(batch, generator(settings.seed, "dropout", self.step))
-        loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
-        grads, norm = clip_by_global_norm(self.model.backward(dlogits, cache), settings.clip_norm)
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        finite = math.isfinite(loss) and math.isfinite(norm)
+        loss, hits, norm, finite = self._team.step(self.step, rows, lr)
         if finite:
-            self.optimizer.step(self.model.params, grads, lr)
             self.norms = [*self.norms, norm][-KEPT_NORMS:]
             self.skipped = 0
         else:
             self.skipped += 1
             if settings.on_nonfinite == "stop" or self.skipped > MOST_SKIPPED:
                 self.skipped -= 1
-                what = explain(self.model, batch, rows, cache, logits, grads)
                 raise GradientError(
-                    f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: {what}; "
-                    f"{self._norms()}",
+                    f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: "
+                    f"{self._why(rows)}; {self._norms()}",
                     remedy=self._remedy(),
                 )
         self.step += 1
-        hits = np.mean(self.model.class_scores(logits).argmax(axis=1) == batch.y)
-        return StepDone(
-            self.step, self.epoch, loss, float(hits), lr, norm, len(rows), len(batch.ids), skipped=not finite
-        )
+        tokens = int(self.train.lengths[rows].sum())
+        return StepDone(self.step, self.epoch, loss, hits / len(rows), lr, norm, len(rows), tokens, skipped=not finite)
+
+    def _why(self, rows: IntArray) -> str:
+        """Compute a batch that was not finite once more, whole, to say where it went wrong; it has moved nothing."""
+        batch = make_batch(self.train, rows)
+        logits, cache, _, grads = self._team.pass_through(self.step, batch)
+        return explain(self.model, batch, rows, cache, logits, grads)
 
     def _norms(self) -> str:
         return f"the gradient norms before were {', '.join(f'{n:.3g}' for n in self.norms) or 'none'}"
@@ -252,7 +273,7 @@ class Trainer:
 
     def _validate(self) -> Validated:
         try:
-            report = classification_report(self.valid.labels, score(self.model, self.valid), self.labels)
+            report = classification_report(self.valid.labels, self._team.score(), self.labels)
         except GradientError:
             broken = not_finite(self.model.params)
             what = f"the weights {broken} are not finite" if broken else "every weight is finite"

@@ -17,8 +17,8 @@ ROOT = Path(rnncli.__file__).parent
 # all its modules, "gradcheck." every part of gradcheck that has no room of its own. It imports from floors
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
-    {"errors", "blas", "interruption", "randomness"},
-    {"workers"},
+    {"errors", "blas", "interruption", "randomness", "machine"},
+    {"workers", "profiling"},
     {"packing"},
     {"layers"},
     {"optim", "schedules", "gradcheck."},
@@ -26,18 +26,32 @@ FLOORS: list[set[str]] = [
     {"tagging_metrics", "language_metrics"},
     {"config"},
     {"models", "metrics", "checkpoint", "run_dir"},
-    {"scoring", "postmortem"},
+    {"scoring", "postmortem", "sharding"},
+    {"team"},
     {"training"},
     {"assembly", "trained", "progress", "recording"},
+    {"joining"},
     {"resuming"},
     {"run", "verifying", "evaluation", "gradcheck", "gradcheck.models", "gradcheck.configured"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "worker"},
 ]
 MATHEMATICS = {room for floor in FLOORS[2:5] for room in floor}  # NumPy only, no files, no config
 # Config stops at the builders: everything else takes plain values.
 KNOWS_CONFIG = {
-    *("config", "models", "run_dir", "assembly", "trained", "resuming", "run", "verifying", "evaluation", "cli"),
+    *(
+        "config",
+        "models",
+        "run_dir",
+        "assembly",
+        "trained",
+        "joining",
+        "resuming",
+        "run",
+        "verifying",
+        "evaluation",
+        "cli",
+    ),
     *("gradcheck.models", "gradcheck.configured"),
 }
 

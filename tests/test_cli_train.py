@@ -142,10 +142,30 @@ def test_a_model_too_large_for_memory_is_one_line(cli, config):
     assert line.startswith("rnncli: out of memory")
 
 
+def test_the_profile_says_where_the_time_went(cli, config):
+    out = cli("train", config, "--profile").out
+    table = out.splitlines()[: out.splitlines().index("")]
+    assert table[0].split() == ["stage", "seconds", "share", "GFLOP/s", "of", "peak"]
+    stages = [line.split()[0] for line in table[1:]]
+    assert stages[:4] == ["start-up", "data", "embedding", "projection"]
+    assert stages[-2:] == ["the", "all"]
+    rows = json.loads(cli("train", config, "--profile", "--overwrite", "--json").out)["profile"]
+    *parts, whole = rows
+    assert sum(row["seconds"] for row in parts) == pytest.approx(whole["seconds"])
+    assert sum(row["share"] for row in parts) == pytest.approx(1)
+    worked = {row["stage"] for row in rows if row["gflops"]}
+    assert worked == {"projection", "forward", "backward", "gradients", "evaluation", "all"}
+    assert all(0 < row["of_peak"] < 1.5 for row in rows if row["gflops"])
+
+
+def test_without_the_profile_nothing_is_counted(cli, config):
+    assert "profile" not in json.loads(cli("train", config, "--json").out)
+
+
 def test_no_option_is_without_effect():
     """Each is used in a test of this file."""
     assert {parameter.name for parameter in command.params} == {
-        *("config", "overrides", "run_dir", "overwrite", "resume", "as_json")
+        *("config", "overrides", "run_dir", "overwrite", "resume", "profile", "as_json")
     }
 
 

@@ -116,6 +116,18 @@ def saving(config: Config) -> Any:
     return seen
 
 
+def sharing(config: Config) -> Any:
+    """Return how many processes a run has."""
+    sizes = []
+
+    class Watcher(Silent):
+        def started(self, trainer: Any, data: Any) -> None:
+            sizes.append(trainer.exchange.size)
+
+    train_run(config, RunDir(Path("shared") / config.name), Watcher(), overwrite=True)
+    return sizes
+
+
 def starting(config: Config) -> Any:
     """Return the weights after a run that may start from those of another."""
     if config.init_from is not None:
@@ -270,6 +282,7 @@ ROWS: dict[str, Row] = {
     "train.checkpoint_every_minutes": Row(1e-9, effect=saving),
     "train.on_nonfinite": Row("skip", effect=meeting_one_bad_token),
     "train.batch_size": Row(5),
+    "train.workers": Row(2, effect=sharing),
     "train.log_every": Row(3, {"train": {"log_every": 2}}, recording),
     "train.validate_every": Row(3),
     "train.best_metric": Row("loss", {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),

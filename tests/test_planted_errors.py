@@ -70,9 +70,9 @@ SAME = ": same by other ways"
 
 PLANTS = [
     # ---- the simple cell
-    plant("tanh derivative missing", rnn._step_backward, "np.subtract(1, tmp, out=tmp)", "tmp.fill(1)", RNN),
+    plant("tanh derivative missing", rnn._step_backward, "np.subtract(ONE, tmp, out=tmp)", "tmp.fill(1)", RNN),
     plant("Wh not transposed", rnn._prepare_backward, "Wh.T", "Wh", RNN, "rnn: step"),
-    plant("no gradient through time", rnn._step_backward, "np.matmul(da, WhT, out=dprev_h)", "dprev_h.fill(0)", RNN),
+    plant("no gradient through time", rnn._step_backward, "multiply(da, WhT, out=dprev_h)", "dprev_h.fill(0)", RNN),
     plant(
         "h of the wrong step in dWh",
         rnn._weight_grads,
@@ -81,21 +81,27 @@ PLANTS = [
         RNN,
         inputs="Wh",
     ),
-    plant("bias added after the tanh", rnn._step, "np.tanh(a, out=gates[0])", "gates[0][...] = np.tanh(a) + x", RNN),
+    plant(
+        "bias added after the tanh",
+        rnn._step,
+        "np.tanh(next_h, out=next_h)",
+        "next_h[...] = np.tanh(next_h) + x[0]",
+        RNN,
+    ),
     # ---- LSTM
     plant(
         "forget gate's gradient from the new c",
         lstm._step_backward,
-        "np.multiply(dc, c, out=df)",
-        "np.multiply(dc, f * c + i * g, out=df)",
+        "np.subtract(next_c, left[0], out=left[1])",
+        "np.multiply(f, next_c, out=left[1])",
         RAGGED_LSTM,
         inputs="Wx Wh b",
     ),
     plant(
         "output gate's slope missing",
         lstm._step_backward,
-        "np.subtract(gates[:3], slope[:3], out=slope[:3])",
-        "np.subtract(gates[:3], slope[:3], out=slope[:3]); slope[2] = 1",
+        "right[3] = dc",
+        "right[3] = dc; right[2] = 1",
         LSTM,
         "lstm: step",
     ),
@@ -103,28 +109,30 @@ PLANTS = [
     plant(
         "candidate's tanh derivative missing",
         lstm._step_backward,
-        "np.subtract(1, slope[3], out=slope[3])",
-        "slope[3] = 1",
+        "np.subtract(i, left[3], out=left[3])",
+        "left[3] = i",
         LSTM,
     ),
-    plant("derivative of tanh(c) missing", lstm._step_backward, "np.subtract(1, tmp, out=tmp)", "tmp.fill(1)", LSTM),
+    plant("derivative of tanh(c) missing", lstm._step_backward, "np.subtract(o, tmp, out=tmp)", "tmp[...] = o", LSTM),
     plant(
         "input gate's gradient from itself",
         lstm._step_backward,
-        "np.multiply(dc, g, out=di)",
-        "np.multiply(dc, i, out=di)",
+        "np.multiply(dc, left[:2], out=left[:2])",
+        "left[0] = i * i; np.multiply(dc, left[:2], out=left[:2])",
         LSTM,
     ),
     plant(
         "output gate's gradient from c, not tanh(c)",
         lstm._step_backward,
-        "np.multiply(dh, tanh_c, out=do)",
-        "np.multiply(dh, np.arctanh(tanh_c), out=do)",
+        "np.multiply(dh, next_h, out=left[2])",
+        "np.multiply(dh, o * next_c, out=left[2])",
         LSTM,
     ),
     plant("dc of later steps lost", lstm._step_backward, "np.add(dc, tmp, out=dc)", "dc[...] = tmp", LSTM),
-    plant("c not carried forward", lstm._step, "np.multiply(f, c, out=c)", "np.multiply(f, 0 * c, out=c)", LSTM),
-    plant("sigmoid without its half", lstm._step, "np.add(i_f_o, 0.5, out=i_f_o)", "pass", LSTM),
+    plant(
+        "c not carried forward", lstm._step, "np.multiply(f, c, out=next_c)", "np.multiply(f, 0 * c, out=next_c)", LSTM
+    ),
+    plant("sigmoid without its half", lstm._step, "np.add(i_f_o, HALF, out=i_f_o)", "pass", LSTM),
     plant(
         "dc0 is dc of the end",
         lstm.lstm_backward,
@@ -145,7 +153,9 @@ PLANTS = [
         (
             Edit(lstm._step, "i, f, o, g = gates", "f, i, o, g = gates"),
             Edit(lstm._step_backward, "i, f, o, g = gates", "f, i, o, g = gates"),
-            Edit(lstm._step_backward, "di, df, do, dg = dgates", "df, di, do, dg = dgates"),
+            Edit(lstm._step_backward, "np.multiply(i, g, out=left[0])", "np.multiply(i, g, out=left[1])"),
+            Edit(lstm._step_backward, "next_c, left[0], out=left[1]", "next_c, left[1], out=left[0]"),
+            Edit(lstm._step_backward, "np.multiply(left[0], g,", "np.multiply(left[1], g,"),
         ),
         ("lstm: concatenated form = split form",),
     ),
@@ -153,7 +163,7 @@ PLANTS = [
     plant(
         "dh not passed back through the reset gate",
         gru._step_backward_before,
-        "np.add(dprev_h, drh, out=dprev_h)",
+        "np.add(drh, dh, out=dh)",
         "pass",
         GRU,
         "gru: step",
@@ -161,15 +171,15 @@ PLANTS = [
     ),
     plant(
         "z where 1 - z belongs, backward",
-        gru._slopes_and_update,
-        "np.subtract(1, z, out=dn)",
-        "dn[...] = z",
+        gru._update_and_candidate,
+        "np.multiply(dn, slope[1], out=dn)",
+        "np.multiply(dn, z, out=dn)",
         GRU,
         AFTER,
     ),
     plant(
         "z and 1 - z exchanged, forward",
-        gru._step_before,
+        gru._mix,
         "np.add(n, tmp, out=next_h)",
         "np.subtract(h, tmp, out=next_h)",
         GRU,
@@ -177,9 +187,9 @@ PLANTS = [
     Plant(
         "z and 1 - z exchanged, forward and backward alike",
         (
-            Edit(gru._step_before, "np.add(n, tmp, out=next_h)", "np.subtract(h, tmp, out=next_h)"),
-            Edit(gru._slopes_and_update, "np.subtract(h, n, out=dz)", "np.subtract(n, h, out=dz)"),
-            Edit(gru._slopes_and_update, "np.subtract(1, z, out=dn)", "dn[...] = z"),
+            Edit(gru._mix, "np.add(n, tmp, out=next_h)", "np.subtract(h, tmp, out=next_h)"),
+            Edit(gru._update_and_candidate, "np.multiply(dz, slope[1], out=dz)", "np.multiply(dz, -z, out=dz)"),
+            Edit(gru._update_and_candidate, "np.multiply(dn, slope[1], out=dn)", "np.multiply(dn, z, out=dn)"),
             Edit(gru._step_backward_before, "np.multiply(dh, z, out=dh)", "np.multiply(dh, 1 - z, out=dh)"),
         ),
         ("gru: concatenated form = split form",),
@@ -188,31 +198,31 @@ PLANTS = [
     plant(
         "reset gate's gradient from r * h",
         gru._step_backward_before,
-        "np.multiply(drh, h, out=dr)",
         "np.multiply(drh, rh, out=dr)",
+        "np.multiply(drh, rh * r, out=dr)",
         GRU,
     ),
-    plant("n's tanh derivative missing", gru._slopes_and_update, "np.multiply(dn, slope[2], out=dn)", "pass", GRU),
+    plant("n's tanh derivative missing", gru._update_and_candidate, "np.subtract(ONE, dn, out=dn)", "dn.fill(1)", GRU),
     plant(
         "update gate's slope missing",
-        gru._slopes_and_update,
-        "np.subtract(gates[:2], slope[:2], out=slope[:2])",
-        "np.subtract(gates[:2], slope[:2], out=slope[:2]); slope[1] = 1",
+        gru._update_and_candidate,
+        "np.multiply(dz, slope[1], out=dz)",
+        "np.divide(dz, z, out=dz)",
         GRU,
     ),
     plant("dWhn from h, not r * h", gru._weight_grads_before, "rh.T", "prev_h.T", GRU, inputs="Wh"),
     plant(
         "after: reset gate's gradient from h",
         gru._step_backward_after,
-        "np.multiply(dn, q, out=dr)",
-        "np.multiply(dn, h, out=dr)",
+        "np.multiply(slope[0], q, out=dr)",
+        "np.multiply(slope[0], next_h, out=dr)",
         AFTER,
     ),
     plant(
         "after: r missing on the way back",
         gru._step_backward_after,
-        "dq = np.multiply(dn, r, out=dn)",
-        "dq = dn",
+        "np.multiply(dn, r, out=dq)",
+        "dq[...] = dn",
         AFTER,
     ),
     plant("after: dWhn without r", gru._weight_grads_after, "prev_h.T, dq", "prev_h.T, da[:, 2 * H :]", AFTER),
@@ -291,8 +301,11 @@ PLANTS = [
     Plant(
         "reverse direction run forward, both ways alike",
         (
-            Edit(recurrent.recurrent_forward, "packing.steps(reverse=reverse)", "packing.steps()"),
-            Edit(recurrent.recurrent_backward, "reverse=not cache.reverse", "reverse=True"),
+            Edit(
+                recurrent.recurrent_forward,
+                "steps = list(packing.steps(reverse=reverse))",
+                "reverse = False; steps = list(packing.steps())",
+            ),
         ),
         ("lstm: reverse = forward on reversed sequences", BI_MODEL + SAME),
     ),
@@ -316,17 +329,40 @@ PLANTS = [
     plant(
         "distinct tokens of the wrong rows",
         recurrent.recurrent_forward,
-        "groups.index[start:end]",
-        "groups.index[:n]",
+        "index[low:high]",
+        "np.roll(index[low:high], 1)",
         PACKED_LSTM,
         "lstm: distinct tokens = looked-up rows",
     ),
     plant(
         "scoring does not move the state",
         recurrent.recurrent_forward,
-        "state_t[...] = h_t",
-        "if keep: state_t[...] = h_t",
+        "h_prev = carry(h_t, h0, n, h_buffer)",
+        "h_prev = carry(h_t if keep else h0, h0, n, h_buffer)",
         "gru: scoring = training forward",
+    ),
+    plant(
+        "sequences that begin later, in reverse, begin at zero",
+        recurrent.carry,
+        "initial[m:n]",
+        "0",
+        "rnn: sequence, ragged, initial states, reverse",
+    ),
+    plant(
+        "dWh from the rows of a step of another size",
+        recurrent.states_before,
+        "h[start - earlier : start - earlier + n]",
+        "h[start - n : start]",
+        RAGGED_LSTM,
+        inputs="Wh",
+    ),
+    plant(
+        "dWh without the initial states, in reverse",
+        recurrent.states_before,
+        "h0[m:n]",
+        "0",
+        "rnn: sequence, ragged, initial states, reverse",
+        inputs="Wh",
     ),
     plant("states left in packed order", sequence._unsort, "out[order] = a", "out[...] = a", RAGGED_LSTM, inputs="h0"),
     # ---- packing
@@ -571,8 +607,8 @@ PLANTS = [
     plant(
         "backward writes into its cache",
         rnn._step_backward,
-        "np.multiply(gates[0], gates[0], out=tmp)",
-        "tmp = gates[0]; np.multiply(tmp, tmp, out=tmp)",
+        "np.multiply(next_h, next_h, out=tmp)",
+        "tmp = next_h; np.multiply(tmp, tmp, out=tmp)",
         RNN,
     ),
     plant(
@@ -632,7 +668,7 @@ def test_the_command_fails_and_names_tensor_coordinate_and_both_values(monkeypat
 
 def test_the_command_on_a_config_fails_likewise(monkeypatch, workdir):
     config = write_config(workdir / "c.yaml", tiny_values(write_csv(workdir / "t.csv")))
-    edit(monkeypatch, gru._step_backward_before, "np.multiply(drh, h, out=dr)", "np.multiply(drh, rh, out=dr)")
+    edit(monkeypatch, gru._step_backward_before, "np.multiply(drh, rh, out=dr)", "np.multiply(drh, rh * r, out=dr)")
     done = CliRunner().invoke(command, [str(config), "--json"])
     assert done.exit_code == 1
     report = json.loads(done.output)

@@ -104,7 +104,7 @@ def test_the_first_gates_that_go_wrong_are_named_with_step_and_text(data, cell, 
     overflowing(trainer.model.params, cell, layer, direction)
     step = 1 if direction == "fwd" else lengths[longest] - 2  # the second, going backward
     place = f"first at step {step} of training text {longest}, in 4 of the batch's 4 texts"
-    assert explained(trainer, rows) == f"the gates of rnn{layer}.{direction} are not finite, {place}"
+    assert explained(trainer, rows) == f"the states of rnn{layer}.{direction} are not finite, {place}"
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -121,7 +121,7 @@ def test_the_one_text_that_goes_wrong_is_named(data, cell):
     assert explained(trainer, rows) == "every tensor is finite, their sum is not"
     params["embedding.W"][token] = 1e30
     place = "first at step 1 of training text 9, in 1 of the batch's 4 texts"
-    assert explained(trainer, rows) == f"the gates of rnn0.fwd are not finite, {place}"
+    assert explained(trainer, rows) == f"the states of rnn0.fwd are not finite, {place}"
 
 
 def test_logits_and_gradients_are_named(data):

@@ -3,14 +3,13 @@ import json
 import math
 import os
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 from tiny_runs import jsonl
 
 from rnncli import recording
 from rnncli.errors import RnncliError
-from rnncli.recording import Recorder, Sums, peak_memory_mb
+from rnncli.recording import Recorder, Sums
 from rnncli.training import StepDone, Validated
 
 
@@ -202,11 +201,3 @@ def test_a_disk_that_fails_is_one_line(path, monkeypatch, call):
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(RnncliError, match="cannot be written: No such file"):
         Recorder(tmp_path / "none" / "metrics.jsonl", Sums(), log_every=1)
-
-
-def test_peak_memory_is_in_megabytes():
-    status = Path("/proc/self/status")
-    if not status.exists():
-        pytest.skip("there is no /proc")
-    kibibytes = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    assert peak_memory_mb() == pytest.approx(kibibytes / 1e3, rel=0.1)

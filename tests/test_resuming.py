@@ -296,6 +296,7 @@ CHANGED = [
     ("train.checkpoint_every_steps", 4),
     ("train.checkpoint_every_minutes", 0.5),
     ("train.on_nonfinite", "skip"),
+    ("train.workers", 2),
     ("optim.lr", 0.002),
     ("optim.clip_norm", None),
     ("optim.schedule", {"name": "cosine", "warmup_steps": 0, "final": 0.1}),

@@ -61,7 +61,8 @@ def command(
         if predictions is not None and file is not None:
             write_predictions(predictions, file, evaluation, trained.labels)
     if as_json:
-        click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **evaluation.report}))
+        speed = {"tokens": evaluation.tokens, "seconds": seconds}
+        click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **evaluation.report, **speed}))
         return
     click.echo(f"checkpoint  {checkpoint} ({config.model.rnn.cell}, step {trained.progress['step']})")
     click.echo(f"data        {name}")

@@ -1,15 +1,22 @@
 """``rnncli train``."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rnncli.config import load_config
+from rnncli.errors import ConfigError
+from rnncli.joining import join
+from rnncli.profiling import blas_peak, profiling
 from rnncli.progress import ConsoleProgress
 from rnncli.run import Summary, train_run
 from rnncli.run_dir import RUNS, RunDir
+from rnncli.workers.launch import ending
+from rnncli.workers.mpi import connect, launched_by_mpi
 
 SHOWN = 20  # validations in the closing table
 
@@ -20,30 +27,66 @@ SHOWN = 20  # validations in the closing table
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder, from its last checkpoint.")
+@click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    config: Path | None, overrides: tuple[str, ...], run_dir: Path | None, overwrite: bool, resume: bool, as_json: bool
+    config: Path | None,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    overwrite: bool,
+    resume: bool,
+    profile: bool,
+    as_json: bool,
 ) -> None:
     """Train a model from a YAML config.
 
     The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
     last.safetensors. With --resume, CONFIG may also be the folder of the run.
     """
-    if config is None:
-        raise click.UsageError("CONFIG is missing: a YAML file, or with --resume the folder of a run.")
-    if overwrite and resume:
-        raise click.UsageError("--overwrite and --resume exclude each other.")
-    if resume and config.is_dir():
-        run_dir, config = run_dir or config, RunDir(config).config
-    settings = load_config(config, overrides)
-    folder = RunDir(run_dir or RUNS / settings.name)
-    progress = ConsoleProgress(settings.train.log_every)
-    progress.reading(settings.data.train.path)
-    summary = train_run(settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides)
+    with ExitStack() as stack:
+        exchange = None
+        if launched_by_mpi():
+            exchange = connect()
+            if exchange.rank:
+                join(exchange)
+            stack.enter_context(ending(exchange))
+        if config is None:
+            raise _misused("CONFIG is missing: a YAML file, or with --resume the folder of a run")
+        if overwrite and resume:
+            raise _misused("--overwrite and --resume exclude each other")
+        if resume and config.is_dir():
+            run_dir, config = run_dir or config, RunDir(config).config
+        settings = load_config(config, overrides)
+        folder = RunDir(run_dir or RUNS / settings.name)
+        progress = ConsoleProgress(settings.train.log_every)
+        progress.reading(settings.data.train.path)
+        stages = stack.enter_context(profiling()) if profile else None
+        summary = train_run(
+            settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides, exchange=exchange
+        )
+        times = stages.report(blas_peak()) if stages else None
     if as_json:
-        click.echo(json.dumps(asdict(summary), default=str))
+        click.echo(json.dumps({**asdict(summary), **({"profile": times} if times else {})}, default=str))
     else:
+        if times:
+            _print_profile(times, summary.processes)
         _print_summary(summary, folder)
+
+
+def _misused(what: str) -> ConfigError:
+    return ConfigError(what, remedy="See: rnncli train --help")
+
+
+def _print_profile(times: list[dict[str, Any]], processes: int) -> None:
+    if processes > 1:
+        click.echo(f"the time of the first of {processes} processes:")
+    click.echo(f"{'stage':10} {'seconds':>8} {'share':>7} {'GFLOP/s':>8} {'of peak':>8}")
+    for row in times:
+        speed = "" if row["gflops"] is None else f"{row['gflops']:.1f}"
+        of_peak = "" if row["of_peak"] is None else f"{row['of_peak']:.0%}"
+        line = f"{row['stage']:10} {row['seconds']:>8.2f} {row['share']:>7.1%} {speed:>8} {of_peak:>8}  {row['what']}"
+        click.echo(line.rstrip())
+    click.echo("")
 
 
 def _print_summary(summary: Summary, folder: RunDir) -> None:

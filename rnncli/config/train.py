@@ -10,6 +10,8 @@ from pydantic import (
 
 from rnncli.config.base import Section, refuse
 
+MOST_WORKERS = 1024
+
 
 class TrainConfig(Section):
     """How long to train and when to look."""
@@ -19,6 +21,9 @@ class TrainConfig(Section):
         default=None, ge=1, le=10**12, description="steps after which to stop before the last epoch; null: no limit"
     )
     batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
+    workers: int | Literal["auto"] = Field(
+        default=1, description="processes that share each batch; auto: one per physical core"
+    )
     log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
     validate_every: int | None = Field(
         default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
@@ -41,6 +46,13 @@ class TrainConfig(Section):
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         default=None, description="weight of each label in the loss: null, balanced, or label: weight"
     )
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _some_workers(cls, value: object) -> object:
+        if value == "auto" or (type(value) is int and 1 <= value <= MOST_WORKERS):
+            return value
+        raise refuse(f"must be a whole number from 1 to {MOST_WORKERS}, or auto")
 
     @field_validator("class_weights", mode="before")
     @classmethod

@@ -13,6 +13,27 @@ from rnncli.packing import IntArray, Packing, make_packing, pack_flat
 POOL = 50
 
 
+class Part(NamedTuple):
+    """Where a part of a batch lies in the whole, so that what is drawn for the whole can be drawn for a part.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (R,)
+        The packed row of the whole that each packed row of the part is.
+    sequences : ndarray of int, shape (N,)
+        Likewise of the packed sequences.
+    packing : Packing
+        Of the whole.
+    tokens : ndarray of int, shape (U,)
+        The distinct tokens of the whole, rising.
+    """
+
+    rows: IntArray
+    sequences: IntArray
+    packing: Packing
+    tokens: IntArray
+
+
 class Batch(NamedTuple):
     """Some texts, packed.
 
@@ -24,11 +45,14 @@ class Batch(NamedTuple):
         The layout; ``packing.order`` tells which of the requested rows each packed sequence is.
     y : ndarray of int, shape (N,)
         Class ids in packed order.
+    part : Part or None
+        None if this is a whole batch.
     """
 
     ids: IntArray
     packing: Packing
     y: IntArray
+    part: Part | None = None
 
 
 def make_batch(texts: EncodedTexts, rows: IntArray) -> Batch:
@@ -49,6 +73,34 @@ def make_batch(texts: EncodedTexts, rows: IntArray) -> Batch:
     starts = texts.offsets[rows]
     packing = make_packing(texts.offsets[rows + 1] - starts)
     return Batch(pack_flat(texts.ids, starts, packing).astype(np.int64), packing, texts.labels[rows[packing.order]])
+
+
+def make_part(texts: EncodedTexts, rows: IntArray, places: IntArray) -> Batch:
+    """Pack some of the texts of a batch.
+
+    Parameters
+    ----------
+    texts : EncodedTexts
+        The corpus.
+    rows : ndarray of int, shape (N,)
+        The texts of the whole batch.
+    places : ndarray of int, shape (n,)
+        Which of these, rising.
+
+    Returns
+    -------
+    Batch
+        Those, with their place in the whole.
+    """
+    if len(places) == len(rows):
+        return make_batch(texts, rows)
+    whole = make_batch(texts, rows)
+    is_mine = np.isin(whole.packing.order, places)
+    sequences = np.flatnonzero(is_mine)
+    mine = np.flatnonzero(is_mine[whole.packing.sequences])
+    packing = make_packing(whole.packing.lengths[sequences])  # these are in its order already
+    part = Part(mine, sequences, whole.packing, np.unique(whole.ids))
+    return Batch(whole.ids[mine], packing, whole.y[sequences], part)
 
 
 def epoch_batches(lengths: IntArray, batch_size: int, rng: np.random.Generator) -> list[IntArray]:

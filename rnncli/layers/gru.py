@@ -16,133 +16,123 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnncli.layers.recurrent import Cell, split_gates
+from rnncli.layers.gates import HALF, ONE, cut_columns, multiply, split_gates
+from rnncli.layers.recurrent import Cell
 from rnncli.layers.sequence import sequence_backward, sequence_forward
 from rnncli.packing import Array
 
 Reset = Literal["before", "after"]
 
 
-def _prepare_before(Wh_scaled: Array) -> tuple[Array, Array]:
+def _prepare_before(Wh_scaled: Array, N: int) -> tuple[Array, Array]:
     H = len(Wh_scaled)
-    return np.ascontiguousarray(Wh_scaled[:, : 2 * H]), np.ascontiguousarray(Wh_scaled[:, 2 * H :])
+    return cut_columns(Wh_scaled[:, : 2 * H], 2, N), cut_columns(Wh_scaled[:, 2 * H :], 1, N)
 
 
-def _prepare_after(Wh_scaled: Array, bhn: Array) -> tuple[Array, Array]:
-    return Wh_scaled, bhn
+def _prepare_after(Wh_scaled: Array, N: int, bhn: Array) -> tuple[Array, Array]:
+    return cut_columns(Wh_scaled, 3, N), bhn
 
 
 def _sigmoid_in_place(a: Array) -> None:
     """Turn a = x / 2 into sigmoid(x)."""
     np.tanh(a, out=a)
-    np.multiply(a, 0.5, out=a)
-    np.add(a, 0.5, out=a)
+    np.multiply(a, HALF, out=a)
+    np.add(a, HALF, out=a)
+
+
+def _mix(h: Array, z: Array, n: Array, next_h: Array, tmp: Array) -> None:
+    """Compute h' = n + z (h - n)."""
+    np.subtract(h, n, out=tmp)
+    np.multiply(z, tmp, out=tmp)
+    np.add(n, tmp, out=next_h)
 
 
 def _step_before(
-    weights: tuple[Array, Array],
-    x: Array,
-    h: Array,
-    c: Array,
-    gates: Array,
-    rh: Array,
-    next_h: Array,
-    a: Array,
-    tmp: Array,
+    weights: tuple[Array, Array], x: Array, h: Array, c: None, gates: Array, rh: Array, next_h: Array, tmp: Array
 ) -> None:
-    """Do one step: x (n, 3H) projected input; h (n, H) state; gates (3, n, H), rh and next_h (n, H) out."""
+    """Do one step: x (3, n, H) projected input; h (n, H) state; gates (3, n, H), rh and next_h (n, H) out."""
     Wh_rz, Wh_n = weights
-    n_rows, H = h.shape
     r, z, n = gates
-    a_rz = a.reshape(-1)[: n_rows * 2 * H].reshape(n_rows, 2 * H)
-    np.matmul(h, Wh_rz, out=a_rz)
-    np.add(split_gates(x, 3)[:2], split_gates(a_rz, 2), out=gates[:2])
-    _sigmoid_in_place(gates[:2])
+    r_z = gates[:2]
+    multiply(h, Wh_rz, out=r_z)
+    np.add(r_z, x[:2], out=r_z)
+    _sigmoid_in_place(r_z)
     np.multiply(r, h, out=rh)
-    np.matmul(rh, Wh_n, out=tmp)
-    np.add(x[:, 2 * H :], tmp, out=tmp)
-    np.tanh(tmp, out=n)
-    # h' = n + z (h - n)
-    np.subtract(h, n, out=tmp)
-    np.multiply(z, tmp, out=tmp)
-    np.add(n, tmp, out=next_h)
+    multiply(rh, Wh_n, out=n)
+    np.add(n, x[2], out=n)
+    np.tanh(n, out=n)
+    _mix(h, z, n, next_h, tmp)
 
 
 def _step_after(
-    weights: tuple[Array, Array],
-    x: Array,
-    h: Array,
-    c: Array,
-    gates: Array,
-    q: Array,
-    next_h: Array,
-    a: Array,
-    tmp: Array,
+    weights: tuple[Array, Array], x: Array, h: Array, c: None, gates: Array, q: Array, next_h: Array, tmp: Array
 ) -> None:
     """Do one step; besides the gates, q = h Whn + bhn is kept."""
     Wh, bhn = weights
-    H = h.shape[1]
     r, z, n = gates
-    np.matmul(h, Wh, out=a)
-    np.add(split_gates(x, 3)[:2], split_gates(a, 3)[:2], out=gates[:2])
-    _sigmoid_in_place(gates[:2])
-    np.add(a[:, 2 * H :], bhn, out=q)
-    np.multiply(r, q, out=tmp)
-    np.add(x[:, 2 * H :], tmp, out=tmp)
-    np.tanh(tmp, out=n)
-    np.subtract(h, n, out=tmp)
-    np.multiply(z, tmp, out=tmp)
-    np.add(n, tmp, out=next_h)
+    r_z = gates[:2]
+    multiply(h, Wh, out=gates)
+    np.add(n, bhn, out=q)
+    np.add(r_z, x[:2], out=r_z)
+    _sigmoid_in_place(r_z)
+    np.multiply(r, q, out=n)
+    np.add(n, x[2], out=n)
+    np.tanh(n, out=n)
+    _mix(h, z, n, next_h, tmp)
 
 
-def _prepare_backward(Wh: Array, *more: Array) -> tuple[Array, Array]:
+def _prepare_backward(Wh: Array, N: int, *more: Array) -> tuple[Array, Array]:
     H = len(Wh)
-    return np.ascontiguousarray(Wh[:, : 2 * H].T), np.ascontiguousarray(Wh[:, 2 * H :].T)
+    return cut_columns(Wh[:, : 2 * H].T, 1, N), cut_columns(Wh[:, 2 * H :].T, 1, N)
 
 
-def _slopes_and_update(dh: Array, h: Array, gates: Array, slope: Array, dgates: Array) -> None:
-    """Fill slope (3, n, H) with the activations' derivatives; dgates[1:] with the gradients of z and of n's input."""
-    _, z, n = gates
+def _update_and_candidate(dh: Array, next_h: Array, gates: Array, dgates: Array, slope: Array) -> None:
+    """Fill slope[:2] (n, H) with 1 - r and 1 - z, dgates[1:] with the gradients of z and n before their activation."""
+    n = gates[2]
     _, dz, dn = dgates
-    np.multiply(gates, gates, out=slope)
-    np.subtract(gates[:2], slope[:2], out=slope[:2])  # s (1 - s) of the sigmoids
-    np.subtract(1, slope[2], out=slope[2])  # 1 - n^2
-    np.subtract(h, n, out=dz)
+    np.subtract(ONE, gates[:2], out=slope[:2])
+    # dz = dh (h - n) z (1 - z), where z (h - n) is h' - n
+    np.subtract(next_h, n, out=dz)
     np.multiply(dh, dz, out=dz)
-    np.subtract(1, z, out=dn)
-    np.multiply(dh, dn, out=dn)
-    np.multiply(dn, slope[2], out=dn)
+    np.multiply(dz, slope[1], out=dz)
+    # dn = dh (1 - z) (1 - n^2)
+    np.multiply(n, n, out=dn)
+    np.subtract(ONE, dn, out=dn)
+    np.multiply(dn, slope[1], out=dn)
+    np.multiply(dn, dh, out=dn)
 
 
 def _step_backward_before(
     weights: tuple[Array, Array],
     dh: Array,
     dc: Array,
-    h: Array,
-    c: None,
+    next_h: Array,
     gates: Array,
     rh: Array,
     da: Array,
+    dextra: Array,
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
 ) -> None:
-    """Undo one step: da (n, 3H) and dprev_h (n, H) out; dh is used up."""
+    """Undo one step: da (n, 3H) and dprev_h (n, H) out; dh is used up; da may lie over the gates."""
     WhT_rz, WhT_n = weights
-    H = h.shape[1]
+    H = dh.shape[1]
     r, z, _ = gates
     dgates, slope = scratch
     dr, _, dn = dgates
-    _slopes_and_update(dh, h, gates, slope, dgates)
-    da[:, 2 * H :] = dn
-    drh = np.matmul(dn, WhT_n, out=tmp)
-    np.multiply(drh, h, out=dr)
-    np.multiply(dgates[:2], slope[:2], out=split_gates(da, 3)[:2])
-    # dprev_h = dh * z + drh * r + [dr, dz] Wh_rz^T
-    np.matmul(da[:, : 2 * H], WhT_rz, out=dprev_h)
+    _update_and_candidate(dh, next_h, gates, dgates, slope)
+    drh = tmp
+    multiply(dn, WhT_n, out=drh)
+    # dr = drh h r (1 - r)
+    np.multiply(drh, rh, out=dr)
+    np.multiply(dr, slope[0], out=dr)
+    # dprev_h = dh z + drh r + [dr, dz] Wh_rz^T
     np.multiply(drh, r, out=drh)
-    np.add(dprev_h, drh, out=dprev_h)
     np.multiply(dh, z, out=dh)
+    np.add(drh, dh, out=dh)
+    split_gates(da, 3)[...] = dgates
+    multiply(da[:, : 2 * H], WhT_rz, out=dprev_h)
     np.add(dprev_h, dh, out=dprev_h)
 
 
@@ -150,35 +140,36 @@ def _step_backward_after(
     weights: tuple[Array, Array],
     dh: Array,
     dc: Array,
-    h: Array,
-    c: None,
+    next_h: Array,
     gates: Array,
     q: Array,
     da: Array,
+    dq: Array,
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
 ) -> None:
-    """Undo one step of the other form: n's recurrent part is r * q, so q's gradient is dn * r."""
+    """Undo one step of the other form: n's recurrent part is r * q, so q's gradient is dn * r; dq may lie over q."""
     WhT_rz, WhT_n = weights
-    H = h.shape[1]
+    H = dh.shape[1]
     r, z, _ = gates
     dgates, slope = scratch
     dr, _, dn = dgates
-    _slopes_and_update(dh, h, gates, slope, dgates)
-    da[:, 2 * H :] = dn
-    np.multiply(dn, q, out=dr)
-    np.multiply(dgates[:2], slope[:2], out=split_gates(da, 3)[:2])
-    # dprev_h = dh * z + dq Whn^T + [dr, dz] Wh_rz^T
-    np.matmul(da[:, : 2 * H], WhT_rz, out=dprev_h)
-    dq = np.multiply(dn, r, out=dn)
-    np.matmul(dq, WhT_n, out=tmp)
-    np.add(dprev_h, tmp, out=dprev_h)
+    _update_and_candidate(dh, next_h, gates, dgates, slope)
+    # dr = dn q r (1 - r)
+    np.multiply(slope[0], q, out=dr)
+    np.multiply(dn, r, out=dq)
+    np.multiply(dr, dq, out=dr)
+    # dprev_h = dh z + dq Whn^T + [dr, dz] Wh_rz^T
     np.multiply(dh, z, out=dh)
+    multiply(dq, WhT_n, out=tmp)
+    np.add(dh, tmp, out=dh)
+    split_gates(da, 3)[...] = dgates
+    multiply(da[:, : 2 * H], WhT_rz, out=dprev_h)
     np.add(dprev_h, dh, out=dprev_h)
 
 
-def _weight_grads_before(da: Array, prev_h: Array, gates: Array, rh: Array) -> tuple[Array, ...]:
+def _weight_grads_before(da: Array, prev_h: Array, rh: Array, dextra: Array) -> tuple[Array, ...]:
     H = prev_h.shape[1]
     dWh = np.empty((H, 3 * H), da.dtype)
     np.matmul(prev_h.T, da[:, : 2 * H], out=dWh[:, : 2 * H])
@@ -186,9 +177,8 @@ def _weight_grads_before(da: Array, prev_h: Array, gates: Array, rh: Array) -> t
     return (dWh,)
 
 
-def _weight_grads_after(da: Array, prev_h: Array, gates: Array, q: Array) -> tuple[Array, ...]:
+def _weight_grads_after(da: Array, prev_h: Array, q: Array, dq: Array) -> tuple[Array, ...]:
     H = prev_h.shape[1]
-    dq = da[:, 2 * H :] * gates[0]
     dWh = np.empty((H, 3 * H), da.dtype)
     np.matmul(prev_h.T, da[:, : 2 * H], out=dWh[:, : 2 * H])
     np.matmul(prev_h.T, dq, out=dWh[:, 2 * H :])

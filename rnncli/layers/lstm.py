@@ -14,74 +14,73 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnncli.layers.recurrent import Cell, split_gates
+from rnncli.layers.gates import HALF, ONE, cut_columns, multiply, split_gates
+from rnncli.layers.recurrent import Cell
 from rnncli.layers.sequence import sequence_backward, sequence_forward
 from rnncli.packing import Array
 
 
-def _prepare(Wh_scaled: Array) -> Array:
-    return Wh_scaled
+def _prepare(Wh_scaled: Array, N: int) -> Array:
+    return cut_columns(Wh_scaled, 4, N)
 
 
-def _step(
-    Wh: Array, x: Array, h: Array, c: Array, gates: Array, tanh_c: Array, next_h: Array, a: Array, tmp: Array
-) -> None:
-    """Do one step: x (n, 4H) projected input; h, c (n, H) states, c is moved on in place; gates (4, n, H) out."""
-    np.matmul(h, Wh, out=a)
-    np.add(split_gates(x, 4), split_gates(a, 4), out=gates)
+def _step(Wh: Array, x: Array, h: Array, c: Array, gates: Array, next_c: Array, next_h: Array, tmp: Array) -> None:
+    """Do one step: x (4, n, H) projected input; h, c (n, H) states; gates (4, n, H), next_c and next_h (n, H) out."""
+    multiply(h, Wh, out=gates)
+    np.add(gates, x, out=gates)
     np.tanh(gates, out=gates)
     i_f_o = gates[:3]
-    np.multiply(i_f_o, 0.5, out=i_f_o)
-    np.add(i_f_o, 0.5, out=i_f_o)
+    np.multiply(i_f_o, HALF, out=i_f_o)
+    np.add(i_f_o, HALF, out=i_f_o)
     i, f, o, g = gates
-    np.multiply(f, c, out=c)
+    np.multiply(f, c, out=next_c)
     np.multiply(i, g, out=tmp)
-    np.add(c, tmp, out=c)
-    np.tanh(c, out=tanh_c)
-    np.multiply(o, tanh_c, out=next_h)
+    np.add(next_c, tmp, out=next_c)
+    np.tanh(next_c, out=tmp)
+    np.multiply(o, tmp, out=next_h)
 
 
-def _prepare_backward(Wh: Array) -> Array:
-    return np.ascontiguousarray(Wh.T)
+def _prepare_backward(Wh: Array, N: int) -> Array:
+    return cut_columns(Wh.T, 1, N)
 
 
 def _step_backward(
     WhT: Array,
     dh: Array,
     dc: Array,
-    h: Array,
-    c: Array,
+    next_h: Array,
     gates: Array,
-    tanh_c: Array,
+    next_c: Array,
     da: Array,
+    dextra: Array,
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
 ) -> None:
-    """Undo one step: da (n, 4H) and dprev_h (n, H) out; dc becomes dprev_c in place; dh is used up."""
+    """Undo one step: da (n, 4H) and dprev_h (n, H) out; dc becomes dprev_c in place; da may lie over the gates."""
     i, f, o, g = gates
-    dgates, slope = scratch
-    di, df, do, dg = dgates
-    np.multiply(dh, tanh_c, out=do)
-    # dc += dh * o * (1 - tanh(c)^2)
-    np.multiply(tanh_c, tanh_c, out=tmp)
-    np.subtract(1, tmp, out=tmp)
-    np.multiply(dh, o, out=dh)
-    np.multiply(tmp, dh, out=tmp)
+    left, right = scratch
+    # dc += dh * o * (1 - tanh(c')^2), where o * tanh(c') is h'
+    np.tanh(next_c, out=tmp)
+    np.multiply(next_h, tmp, out=tmp)
+    np.subtract(o, tmp, out=tmp)
+    np.multiply(dh, tmp, out=tmp)
     np.add(dc, tmp, out=dc)
-    np.multiply(dc, g, out=di)
-    np.multiply(dc, c, out=df)
-    np.multiply(dc, i, out=dg)
-    # Slopes of the activations: s (1 - s) = s - s^2 for the sigmoids, 1 - g^2 for the tanh.
-    np.multiply(gates, gates, out=slope)
-    np.subtract(gates[:3], slope[:3], out=slope[:3])
-    np.subtract(1, slope[3], out=slope[3])
-    np.multiply(dgates, slope, out=split_gates(da, 4))
+    # da_i = dc ig (1 - i), da_f = dc fc (1 - f), da_o = dh h' (1 - o), da_g = (i - ig g) dc; here fc is c' - ig
+    np.multiply(i, g, out=left[0])
+    np.subtract(next_c, left[0], out=left[1])
+    np.multiply(dh, next_h, out=left[2])
+    np.multiply(left[0], g, out=left[3])
+    np.subtract(i, left[3], out=left[3])
+    np.multiply(dc, left[:2], out=left[:2])
+    np.subtract(ONE, gates[:3], out=right[:3])
+    right[3] = dc
     np.multiply(dc, f, out=dc)
-    np.matmul(da, WhT, out=dprev_h)
+    np.multiply(left, right, out=split_gates(da, 4))
+    multiply(da, WhT, out=dprev_h)
 
 
-def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:
+def _weight_grads(da: Array, prev_h: Array, next_c: Array, dextra: Array) -> tuple[Array, ...]:
     return (prev_h.T @ da,)
 
 

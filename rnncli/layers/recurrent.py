@@ -1,6 +1,6 @@
 """One loop over time for every cell, on packed rows (see :mod:`rnncli.packing`).
 
-A cell is a pair of functions for one step plus three small facts (:class:`Cell`); the loop owns everything else:
+A cell is a pair of functions for one step plus a few small facts (:class:`Cell`); the loop owns everything else:
 the states, the ragged ends, the direction, what is kept for the backward pass. Both the (N, T, D) functions of
 ``rnn.py``, ``lstm.py`` and ``gru.py`` and the models run this code.
 
@@ -8,19 +8,30 @@ Where the speed comes from:
 
 * finished sequences have no rows, so the products shrink with the batch (no padding);
 * the input is projected before the loop, each distinct token once, and its weights' gradient is one product after;
-* within a step every gate is contiguous in memory, ``gates[k]`` of shape (n, H), and all gates pass through one tanh:
-  sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, the halves folded into the weights (exact, since 0.5 is a power of two).
+* within a step every gate is contiguous in memory, (G, n, H), from the look-up of the projected input and the recurrent
+  product on, and all gates pass through one tanh: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, the halves folded into the
+  weights (exact, since 0.5 is a power of two);
+* a step's product is cut into pieces for which the BLAS has its fastest code (:mod:`rnncli.layers.gates`);
+* little is kept: a step's previous states are rows of the step before, and the gradients of the gates may be written
+  over the gates.
 
 Letters: n sequences alive at a step, R packed rows, U input rows, G gates.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from rnncli.layers.gates import split_gates, step_gates
 from rnncli.packing import Array, Grouping, Packing, sum_by_group
+
+# Rows whose projected inputs are made ready at once: enough for a product of full speed, few enough for the cache.
+AHEAD_PROJECTED = 1024
+AHEAD_LOOKED_UP = 64
 
 
 @dataclass(frozen=True)
@@ -38,15 +49,15 @@ class Cell:
     has_cell_state : bool
         Whether a second state c goes along with h.
     prepare : callable
-        ``prepare(Wh_scaled, *more_weights)`` -> what ``step`` takes first; once a batch.
+        ``prepare(Wh_scaled, N, *more_weights)`` -> what ``step`` takes first; once a batch of N sequences.
     step : callable
         One step, see ``lstm.py`` for the fullest example.
     prepare_backward : callable
-        ``prepare_backward(Wh, *more_weights)`` -> what ``step_backward`` takes first; once a batch.
+        ``prepare_backward(Wh, N, *more_weights)`` -> what ``step_backward`` takes first; once a batch.
     step_backward : callable
         The gradient of one step.
     weight_grads : callable
-        ``weight_grads(da, prev_h, gates, extra)`` -> dWh and the gradients of the further weights, over all rows.
+        ``weight_grads(da, prev_h, extra, dextra)`` -> dWh and the gradients of the further weights, over all rows.
     """
 
     name: str
@@ -70,10 +81,11 @@ class Cache:
     packing: Packing
     reverse: bool
     weights: tuple[Array, ...]  # Wx, Wh, and the cell's own further weights
-    prev_h: Array  # (R, H)
-    prev_c: Array | None  # (R, H)
-    gates: Array  # (G, R, H)
-    extra: Array  # (R, H)
+    h0: Array  # (N, H)
+    h: Array  # (R, H), what the caller was given
+    gates: Array  # (R, G*H): of each step, its (G, n, H) one after the other
+    extra: Array  # (R, H): the cell state after each step, or what else the cell wants to see again
+    spent: bool = False  # gates and extra are gone
 
 
 def gate_scale(cell: Cell, H: int, dtype: np.dtype[Any]) -> Array:
@@ -83,10 +95,44 @@ def gate_scale(cell: Cell, H: int, dtype: np.dtype[Any]) -> Array:
     return scale
 
 
-def split_gates(a: Array, gates: int) -> Array:
-    """View rows of G*H as (G, n, H)."""
-    n, GH = a.shape
-    return a.reshape(n, gates, GH // gates).transpose(1, 0, 2)
+def carry(states: Array, initial: Array, n: int, buffer: Array) -> Array:
+    """Return the states (n, H) that a step starts from: those of the step run before, then initial ones.
+
+    Forward in time sequences only end, and this is a view; against it sequences begin too, and ``buffer`` is filled.
+    """
+    m = len(states)
+    if m >= n:
+        return states[:n]
+    buffer[:m] = states
+    buffer[m:n] = initial[m:n]
+    return buffer[:n]
+
+
+def states_before(h: Array, h0: Array, packing: Packing, *, reverse: bool) -> Array:
+    """Return the state (R, H) that each row's step started from, copied in few long stretches."""
+    before = np.empty(h.shape, h.dtype)
+    sizes, offsets = packing.sizes, packing.offsets.tolist()
+    changes = np.flatnonzero(np.diff(sizes)) + 1
+    earlier = 0  # sequences alive in the step before
+    for first, last in pairwise([0, *changes.tolist(), len(sizes)]):
+        start, end, n = offsets[first], offsets[last], int(sizes[first])
+        if reverse:  # row r continues row r + n, the next step's; the last of these steps may have fewer to continue
+            m = int(sizes[last]) if last < len(sizes) else 0
+            before[start : end - n] = h[start + n : end]
+            before[end - n : end - n + m] = h[end : end + m]
+            before[end - n + m : end] = h0[m:n]
+        else:
+            before[start : start + n] = h[start - earlier : start - earlier + n] if first else h0
+            before[start + n : end] = h[start : end - n]
+            earlier = n
+    return before
+
+
+def rows_ahead(offsets: list[int], start: int, end: int, rows: int, *, reverse: bool) -> tuple[int, int]:
+    """Extend the rows of a step by those of whole steps still to be run, up to so many rows in all."""
+    if reverse:
+        return min(start, offsets[bisect_left(offsets, end - rows)]), end
+    return start, max(end, offsets[bisect_right(offsets, start + rows) - 1])
 
 
 def recurrent_forward(
@@ -134,7 +180,7 @@ def recurrent_forward(
     Returns
     -------
     h : ndarray of shape (R, H)
-        The state after each step.
+        The state after each step. The cache refers to it: it is not to be changed before the backward pass.
     final_h : ndarray of shape (N, H)
         The state after each sequence's last step, in packed order.
     final_c : ndarray of shape (N, H) or None
@@ -145,43 +191,50 @@ def recurrent_forward(
     N, H = h0.shape
     G, R, dtype = cell.gates, packing.rows, x.dtype
     scale = gate_scale(cell, H, dtype)
-    projected = x @ (Wx * scale)
-    projected += b * scale
-    prepared = cell.prepare(Wh * scale, *more_weights)
+    Wx_gates = np.ascontiguousarray(split_gates(Wx * scale, G))  # (G, D, H)
+    b_gates = split_gates((b * scale)[None], G)  # (G, 1, H)
+    prepared = cell.prepare(Wh * scale, N, *more_weights)
+    table = None if groups is None else x @ Wx_gates + b_gates  # (G, U, H)
+    index = None if groups is None else groups.index
 
+    h0 = h0.astype(dtype)  # copies: the cache is not to depend on what becomes of the caller's
+    c0 = np.zeros((N, H), dtype) if c0 is None else c0.astype(dtype)
     M = R if keep else N  # rows of the arrays that only the backward pass reads
     h = np.empty((R, H), dtype) if out is None else out
-    gates = np.empty((G, M, H), dtype)
+    gates = np.empty((M, G * H), dtype)
     extra = np.empty((M, H), dtype)
-    prev_h = np.empty((M if keep else 0, H), dtype)
-    prev_c = np.empty((M if keep and cell.has_cell_state else 0, H), dtype)
-    state = h0.astype(dtype)  # a copy: row j always holds the newest state of sequence j
-    cell_state = np.zeros((N, H), dtype) if c0 is None else c0.astype(dtype)
-    looked_up = np.empty((N, G * H), dtype)
-    scratch = np.empty((N, G * H), dtype), np.empty((N, H), dtype)
+    ahead = min(R, max(N, AHEAD_PROJECTED if groups is None else AHEAD_LOOKED_UP))
+    inputs = np.empty(G * ahead * H, dtype)
+    tmp, h_buffer, c_buffer = np.empty((3, N, H), dtype)
 
-    for start, end in packing.steps(reverse=reverse):
+    offsets = packing.offsets.tolist()
+    steps = list(packing.steps(reverse=reverse))
+    first = steps[0][1] - steps[0][0]
+    h_t, c_t = h0[:first], c0[:first]
+    low = high = 0  # the rows whose projected inputs are at hand
+    for start, end in steps:
         n = end - start
+        if not low <= start < high:
+            low, high = rows_ahead(offsets, start, end, ahead, reverse=reverse)
+            projected = inputs[: G * (high - low) * H].reshape(G, high - low, H)
+            if table is None or index is None:
+                np.matmul(x[low:high], Wx_gates, out=projected)
+                np.add(projected, b_gates, out=projected)
+            else:
+                table.take(index[low:high], axis=1, out=projected, mode="clip")
+        x_t = projected[:, start - low : end - low]
         kept = slice(start, end) if keep else slice(0, n)
-        if groups is None:
-            x_t = projected[start:end]
-        else:
-            x_t = looked_up[:n]
-            np.take(projected, groups.index[start:end], axis=0, out=x_t, mode="clip")
-        state_t, cell_t, h_t = state[:n], cell_state[:n], h[start:end]
-        if keep:
-            prev_h[kept] = state_t
-            if cell.has_cell_state:
-                prev_c[kept] = cell_t
-        cell.step(prepared, x_t, state_t, cell_t, gates[:, kept], extra[kept], h_t, scratch[0][:n], scratch[1][:n])
-        state_t[...] = h_t
+        h_prev = carry(h_t, h0, n, h_buffer)
+        c_prev = carry(c_t, c0, n, c_buffer) if cell.has_cell_state else None
+        h_t, c_t = h[start:end], extra[kept]
+        cell.step(prepared, x_t, h_prev, c_prev, step_gates(gates[kept], G), c_t, h_t, tmp[:n])
 
-    final_c = cell_state if cell.has_cell_state else None
-    if not keep:
-        return h, state, final_c, None
-    weights = (Wx, Wh, *more_weights)
-    kept_c = prev_c if cell.has_cell_state else None
-    return h, state, final_c, Cache(cell, x, groups, packing, reverse, weights, prev_h, kept_c, gates, extra)
+    final_rows = np.arange(N) if reverse else packing.last_rows
+    final_c = None
+    if cell.has_cell_state:
+        final_c = extra[final_rows] if keep else extra
+    cache = Cache(cell, x, groups, packing, reverse, (Wx, Wh, *more_weights), h0, h, gates, extra) if keep else None
+    return h, h[final_rows], final_c, cache
 
 
 def recurrent_backward(
@@ -190,6 +243,7 @@ def recurrent_backward(
     *,
     dfinal_h: Array | None = None,
     dfinal_c: Array | None = None,
+    spend: bool = False,
 ) -> tuple[Array, Array, Array, Array, Array, Array, tuple[Array, ...]]:
     """Back-propagate through :func:`recurrent_forward`.
 
@@ -198,9 +252,11 @@ def recurrent_backward(
     dh : ndarray of shape (R, H)
         Gradient of the state after each step; not changed.
     cache : Cache
-        From the forward pass; not changed.
+        From the forward pass; not changed unless ``spend``.
     dfinal_h, dfinal_c : ndarray of shape (N, H), optional
         Gradients of the final states, where they are used besides ``h``.
+    spend : bool
+        Write the gradients over what the cache keeps, and let go of it: two thirds of the memory.
 
     Returns
     -------
@@ -217,34 +273,45 @@ def recurrent_backward(
     Wx, Wh, *more_weights = cache.weights
     N, H = len(packing.order), Wh.shape[0]
     G, R, dtype = cell.gates, packing.rows, cache.x.dtype
-    prepared = cell.prepare_backward(Wh, *more_weights)
-    da = np.empty((R, G * H), dtype)  # gradient of every gate before its activation
+    if cache.spent:
+        raise ValueError("this cache has been spent by an earlier recurrent_backward(..., spend=True)")
+    gates, extra = cache.gates, cache.extra
+    if spend:
+        cache.spent, cache.gates, cache.extra = True, gates[:0].copy(), extra[:0].copy()
+    prepared = cell.prepare_backward(Wh, N, *more_weights)
+    # Gradient of every gate before its activation: of each row, its G*H.
+    da = gates if spend else np.empty((R, G * H), dtype)
+    dextra = extra if spend else np.empty((R, H), dtype)
     # Row j holds what has flowed back into sequence j so far: before a sequence's last step is reached, the gradient
     # of its final state; after its first, the gradient of its initial state.
     dstate = np.zeros((N, H), dtype) if dfinal_h is None else dfinal_h.astype(dtype)
     dcell = np.zeros((N, H), dtype) if dfinal_c is None else dfinal_c.astype(dtype)
-    dh_step = np.empty((N, H), dtype)
-    scratch = np.empty(2 * G * N * H, dtype), np.empty((N, H), dtype)
+    dh_step, tmp = np.empty((2, N, H), dtype)
+    scratch = np.empty(2 * G * N * H, dtype)
 
+    alive = 0
     for start, end in packing.steps(reverse=not cache.reverse):
-        n = end - start
-        dh_t, dstate_t = dh_step[:n], dstate[:n]
+        if end - start != alive:
+            alive = end - start
+            dh_t, dstate_t, dcell_t, tmp_t = dh_step[:alive], dstate[:alive], dcell[:alive], tmp[:alive]
+            scratch_t = scratch[: 2 * G * alive * H].reshape(2, G, alive, H)
         np.add(dh[start:end], dstate_t, out=dh_t)
         cell.step_backward(
             prepared,
             dh_t,
-            dcell[:n],
-            cache.prev_h[start:end],
-            None if cache.prev_c is None else cache.prev_c[start:end],
-            cache.gates[:, start:end],
-            cache.extra[start:end],
+            dcell_t,
+            cache.h[start:end],
+            step_gates(gates[start:end], G),
+            extra[start:end],
             da[start:end],
+            dextra[start:end],
             dstate_t,
-            scratch[0][: 2 * G * n * H].reshape(2, G, n, H),
-            scratch[1][:n],
+            scratch_t,
+            tmp_t,
         )
 
-    dWh, *dmore = cell.weight_grads(da, cache.prev_h, cache.gates, cache.extra)
+    prev_h = states_before(cache.h, cache.h0, packing, reverse=cache.reverse)
+    dWh, *dmore = cell.weight_grads(da, prev_h, extra, dextra)
     dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
     dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)
     return dprojected @ Wx.T, dstate, dcell, dWx, dWh, db, tuple(dmore)

@@ -12,58 +12,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnncli.layers.gates import ONE, cut_columns, multiply
 from rnncli.layers.recurrent import Cell
 from rnncli.layers.sequence import sequence_backward, sequence_forward
 from rnncli.packing import Array
 
 
-def _prepare(Wh_scaled: Array) -> Array:
-    return Wh_scaled
+def _prepare(Wh_scaled: Array, N: int) -> Array:
+    return cut_columns(Wh_scaled, 1, N)
 
 
-def _step(
-    Wh: Array,
-    x: Array,
-    h: Array,
-    c: Array,
-    gates: Array,
-    extra: Array,
-    next_h: Array,
-    a: Array,
-    tmp: Array,
-) -> None:
-    """Do one step: x (n, H) projected input; h (n, H) previous state; gates (1, n, H) and next_h (n, H) out."""
-    np.matmul(h, Wh, out=a)
-    np.add(x, a, out=a)
-    np.tanh(a, out=gates[0])
-    next_h[...] = gates[0]
+def _step(Wh: Array, x: Array, h: Array, c: None, gates: Array, extra: Array, next_h: Array, tmp: Array) -> None:
+    """Do one step: x (1, n, H) projected input; h (n, H) previous state; next_h (n, H) out; nothing else is kept."""
+    multiply(h, Wh, out=next_h)
+    np.add(next_h, x[0], out=next_h)
+    np.tanh(next_h, out=next_h)
 
 
-def _prepare_backward(Wh: Array) -> Array:
-    return np.ascontiguousarray(Wh.T)
+def _prepare_backward(Wh: Array, N: int) -> Array:
+    return cut_columns(Wh.T, 1, N)
 
 
 def _step_backward(
     WhT: Array,
     dh: Array,
     dc: Array,
-    h: Array,
-    c: None,
+    next_h: Array,
     gates: Array,
     extra: Array,
     da: Array,
+    dextra: Array,
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
 ) -> None:
     """Undo one step: da (n, H) and dprev_h (n, H) out."""
-    np.multiply(gates[0], gates[0], out=tmp)
-    np.subtract(1, tmp, out=tmp)
+    np.multiply(next_h, next_h, out=tmp)
+    np.subtract(ONE, tmp, out=tmp)
     np.multiply(dh, tmp, out=da)
-    np.matmul(da, WhT, out=dprev_h)
+    multiply(da, WhT, out=dprev_h)
 
 
-def _weight_grads(da: Array, prev_h: Array, gates: Array, extra: Array) -> tuple[Array, ...]:
+def _weight_grads(da: Array, prev_h: Array, extra: Array, dextra: Array) -> tuple[Array, ...]:
     return (prev_h.T @ da,)
 
 

@@ -6,7 +6,7 @@ order. What comes back is in the order of the ranks, so that sums do not depend 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -42,28 +42,32 @@ class Exchange(Protocol):
         ...
 
     def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
-        """Give the few numbers of each rank to every rank, exactly. No rank goes on before all have come here."""
+        """Give the few numbers of each rank, as many from each, to every rank; none goes on before all are here."""
         ...
 
     def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
         """Give ``parcels[r]``, some arrays, to rank r; return what each rank had for this one, in their order.
 
-        The arrays of a parcel may have any shape and type. What comes back may be looked at until the second call
-        after this one to any method, and not be changed.
+        The arrays of a parcel may have any shape and type. What comes back may be looked at until the next call to
+        any method, and not be changed.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the others: they end."""
+        """Let go of the others, which wait for a message: they end. Called by rank 0 alone."""
+        ...
+
+    def abort(self, message: str, code: int) -> None:
+        """End the others whatever they are doing; the message and exit code are for where this ends all."""
         ...
 
 
 class Alone:
     """The exchange of a process with itself."""
 
-    rank: ClassVar[int] = 0
-    size: ClassVar[int] = 1
-    shares_memory: ClassVar[bool] = True
+    rank = 0
+    size = 1
+    shares_memory = True
 
     def broadcast(self, message: Message | None = None) -> Message:
         """Return the message."""
@@ -85,3 +89,9 @@ class Alone:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def abort(self, message: str, code: int) -> None:
+        """Do nothing."""
+
+
+ALONE = Alone()

@@ -6,7 +6,7 @@ from plain_cells import complex_step_gradients
 from variants import both_types, both_ways
 
 from rnncli.layers import CELLS, GRU_RESET_AFTER
-from rnncli.layers.recurrent import gate_scale, recurrent_backward, recurrent_forward, split_gates
+from rnncli.layers.recurrent import AHEAD_PROJECTED, gate_scale, recurrent_backward, recurrent_forward
 from rnncli.packing import group_rows, make_packing
 
 N, D, H = 5, 3, 4
@@ -38,19 +38,64 @@ def test_the_table_of_cells_is_keyed_by_name():
     assert {name: cell.name for name, cell in CELLS.items()} == {"rnn": "rnn", "lstm": "lstm", "gru": "gru"}
 
 
-def test_gates_are_split_along_the_columns_without_a_copy():
-    a = np.arange(24).reshape(2, 12)
-    gates = split_gates(a, 4)
-    assert gates.shape == (4, 2, 3)
-    np.testing.assert_array_equal(gates[1], a[:, 3:6])
-    assert np.shares_memory(gates, a)
-
-
 def test_only_sigmoid_gates_are_halved():
     np.testing.assert_array_equal(gate_scale(CELLS["lstm"], 2, np.dtype(np.float32)), [0.5] * 6 + [1] * 2)
     np.testing.assert_array_equal(gate_scale(CELLS["gru"], 2, np.dtype(np.float64)), [0.5] * 4 + [1] * 2)
     np.testing.assert_array_equal(gate_scale(CELLS["rnn"], 2, np.dtype(np.float64)), [1] * 2)
     assert gate_scale(CELLS["lstm"], 2, np.dtype(np.float32)).dtype == np.float32
+
+
+@both_ways
+@every_cell
+def test_a_batch_of_many_rows_is_its_sequences_one_by_one(cell, reverse):
+    """Many enough that inputs are projected in several parts, and products cut into pieces."""
+    packing = make_packing(np.random.default_rng(0).integers(1, 40, 72))
+    assert packing.rows > AHEAD_PROJECTED
+    rng, width = np.random.default_rng(1), 128
+    shapes = [(packing.rows, D), (72, width), (D, cell.gates * width), (width, cell.gates * width), cell.gates * width]
+    _, h0, *weights = (0.05 * rng.standard_normal(shape) for shape in shapes)
+    if cell is GRU_RESET_AFTER:
+        weights.append(rng.standard_normal(width))
+    groups = group_rows(rng.integers(0, 50, packing.rows))
+    table = rng.standard_normal((len(groups.values), D))
+    x = table[groups.index]
+    dh = rng.standard_normal((packing.rows, width))
+    h, final_h, final_c, cache = recurrent_forward(cell, x, packing, h0, *weights, reverse=reverse)
+    dx, dh0, dc0, *dweights = gradients(recurrent_backward(dh, cache))
+    looked_up, *_ = recurrent_forward(cell, table, packing, h0, *weights, reverse=reverse, groups=groups)
+    np.testing.assert_allclose(looked_up, h, rtol=1e-9, atol=1e-11)
+    totals = [np.zeros_like(dweight) for dweight in dweights]
+    for j in range(72):
+        rows, alone = packing.sequences == j, make_packing(packing.lengths[j : j + 1])
+        one_h, one_final_h, one_final_c, one_cache = recurrent_forward(
+            cell, x[rows], alone, h0[j : j + 1], *weights, reverse=reverse
+        )
+        one_dx, one_dh0, one_dc0, *one_dweights = gradients(recurrent_backward(dh[rows], one_cache))
+        pairs = [(h[rows], one_h), (final_h[j], one_final_h[0]), (dx[rows], one_dx), (dh0[j], one_dh0[0])]
+        if cell.has_cell_state:
+            pairs += [(final_c[j], one_final_c[0]), (dc0[j], one_dc0[0])]
+        for got, want in pairs:
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11)
+        for total, part in zip(totals, one_dweights, strict=True):
+            total += part
+    for got, want in zip(dweights, totals, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-9)
+
+
+@both_types
+@both_ways
+@every_cell
+def test_a_spent_cache_gives_the_same_gradients_and_serves_no_second_time(cell, reverse, dtype):
+    packing, x, h0, weights, c0 = draw(cell, dtype)
+    h, _, _, cache = recurrent_forward(cell, x, packing, h0, *weights, c0=c0, reverse=reverse)
+    h_before = h.copy()
+    dh = np.random.default_rng(1).standard_normal(h.shape).astype(dtype)
+    kept = gradients(recurrent_backward(dh, cache))
+    for got, want in zip(gradients(recurrent_backward(dh, cache, spend=True)), kept, strict=True):
+        np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(h, h_before)
+    with pytest.raises(ValueError, match="spent"):
+        recurrent_backward(dh, cache)
 
 
 @both_types
@@ -113,7 +158,7 @@ def test_the_states_are_written_where_asked(cell, reverse):
     np.testing.assert_array_equal(both[:, H:], h)
     np.testing.assert_array_equal(both[:, :H], 7)
     dboth = np.random.default_rng(1).standard_normal(both.shape).astype(np.float32)
-    both[...] = np.nan  # the cache must not depend on what the caller does with the states
+    both[:, :H] = np.nan  # the other direction's
     for a, b in zip(
         gradients(recurrent_backward(dboth[:, H:], cache_written)),
         gradients(recurrent_backward(dboth[:, H:].copy(), cache)),

@@ -1,0 +1,1 @@
+"""Every measurement of this project: `make bench`, or `python -m benchmarks --help`."""

@@ -1,0 +1,45 @@
+"""What this machine has for a process, and what the process has used of it."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+CPUS = Path("/sys/devices/system/cpu")
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def physical_cores() -> int:
+    """Return how many processes can compute at once: the cores that this one may run on.
+
+    Returns
+    -------
+    int
+        At least 1. Two threads of one core count once, and a container's quota counts, where Linux tells of them.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    siblings = {_siblings(cpu) for cpu in os.sched_getaffinity(0)}
+    return max(1, min(len(siblings), _quota()))
+
+
+def _siblings(cpu: int) -> str:
+    try:
+        return (CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int:
+    """Return for how many cores the container's quota is, rounded down; a large number if there is none."""
+    try:
+        quota, period = QUOTA.read_text().split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize

@@ -1,0 +1,256 @@
+"""Several processes of one machine: sockets to say what comes next, shared memory for arrays.
+
+Rank 0 starts the others and has a socket to each. A process that ends, for whatever reason, closes its end of it,
+which the other end sees at once: a worker that dies stops the run, and workers whose leader died stop too. The memory
+has no name and goes with the last process that has it.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from rnncli.errors import RnncliError
+from rnncli.workers.exchange import Anything, Message, Parcel
+from rnncli.workers.memory import Outbox, map_arrays, new_memory, place_arrays
+
+PATIENCE = 1.0  # seconds that workers have to end by themselves
+_FRAME = struct.Struct("<cQ")  # what it is, how many bytes follow
+_GOOD, _FAILURE = b"g", b"f"
+
+
+class WorkerError(RnncliError):
+    """A worker process ended before its work was done."""
+
+
+class _Line:
+    """One end of a socket between leader and worker, for frames."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket = end
+
+    def send(self, kind: bytes, payload: bytes) -> None:
+        self.socket.sendall(_FRAME.pack(kind, len(payload)) + payload)
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """Return kind and payload of the next frame; raises EOFError if the other end is closed."""
+        kind, size = _FRAME.unpack(self._exactly(_FRAME.size))
+        return kind, self._exactly(size)
+
+    def _exactly(self, size: int) -> bytes:
+        parts = b""
+        while len(parts) < size:
+            part = self.socket.recv(size - len(parts))
+            if not part:
+                raise EOFError
+            parts += part
+        return parts
+
+
+class _Processes:
+    """What leader and worker have in common: the outboxes of all ranks, in two turns.
+
+    A rank may write its next parcels while another still reads the ones before, so these go to other memory; and
+    nobody writes to the first memory again before all ranks have come to the call in between.
+    """
+
+    shares_memory = True
+
+    def __init__(self, rank: int, size: int, descriptors: Sequence[int]) -> None:
+        self.rank, self.size = rank, size
+        boxes = [Outbox(descriptor) for descriptor in descriptors]
+        self._turns = boxes[:size], boxes[size:]
+        self._turn = 0
+
+    def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        raise NotImplementedError
+
+    def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
+        """Give ``parcels[r]`` to rank r; see :class:`rnncli.workers.exchange.Exchange`."""
+        boxes = self._turns[self._turn]
+        self._turn = 1 - self._turn
+        boxes[self.rank].write(parcels)
+        self.all_gather([])  # all have written
+        return [box.read(self.rank) for box in boxes]
+
+
+class Leader(_Processes):
+    """Rank 0: starts the other processes.
+
+    Parameters
+    ----------
+    size : int
+        How many processes there are, this one counted.
+    command : sequence of str
+        What a worker runs: a program that makes a :class:`Worker` of its last arguments.
+    """
+
+    def __init__(self, size: int, command: Sequence[str]) -> None:
+        if os.name != "posix":
+            raise RnncliError(
+                "several processes share memory in a way that this system does not have",
+                where="train.workers",
+                remedy="Set it to 1; Linux and macOS can do more",
+            )
+        descriptors = [new_memory() for _ in range(2 * size)]
+        super().__init__(0, size, descriptors)
+        self._lines: list[_Line] = []
+        self._workers: list[subprocess.Popen[bytes]] = []
+        for rank in range(1, size):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                arguments = [*command, str(rank), str(size), str(theirs.fileno()), *map(str, descriptors)]
+                # A process group of its own: Ctrl-C in a terminal is for the leader to act on.
+                worker = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), *descriptors), process_group=0
+                )
+            self._lines.append(_Line(ours))
+            self._workers.append(worker)
+
+    def broadcast(self, message: Message | None = None) -> Message:
+        """Send a message to the workers."""
+        assert message is not None
+        self._send(json.dumps(message).encode())
+        return message
+
+    def place(self, arrays: Mapping[str, Anything] | None = None) -> dict[str, Anything]:
+        """Move arrays into memory that the workers see."""
+        assert arrays is not None
+        descriptor, placed = place_arrays(arrays)
+        self.broadcast(placed)
+        for rank, line in enumerate(self._lines, 1):
+            try:
+                socket.send_fds(line.socket, [b"."], [descriptor])
+            except OSError:
+                self._explain(rank)
+        mapped = map_arrays(descriptor, placed)
+        os.close(descriptor)
+        return mapped
+
+    def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        """Collect the workers' numbers, and tell them all."""
+        gathered = [list(numbers)]
+        for rank, line in enumerate(self._lines, 1):
+            try:
+                kind, payload = line.receive()
+            except (EOFError, OSError):
+                self._explain(rank)
+            if kind == _FAILURE:
+                raise WorkerError(f"worker {rank} of {self.size}: {payload.decode()}")
+            gathered.append(_unpack(payload))
+        self._send(b"".join(_pack(row) for row in gathered))
+        return gathered
+
+    def close(self) -> None:
+        """End the workers."""
+        for line in self._lines:
+            line.socket.close()
+        for worker in self._workers:
+            try:
+                worker.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        for box in (*self._turns[0], *self._turns[1]):
+            os.close(box.descriptor)
+        self._lines, self._workers, self._turns = [], [], ([], [])
+
+    def abort(self, message: str, code: int) -> None:
+        """End the workers."""
+        self.close()
+
+    def _send(self, payload: bytes) -> None:
+        for rank, line in enumerate(self._lines, 1):
+            try:
+                line.send(_GOOD, payload)
+            except OSError:
+                self._explain(rank)
+
+    def _explain(self, rank: int) -> NoReturn:
+        """Raise the error for a worker that can be reached no more: its own words, if it left any."""
+        try:
+            kind, payload = self._lines[rank - 1].receive()
+            words = payload.decode() if kind == _FAILURE else ""
+        except (EOFError, OSError):
+            words = ""
+        if not words:
+            status = self._workers[rank - 1].wait()
+            words = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+        remedy = "If memory ran out: fewer workers (train.workers), or smaller batches" if "SIGKILL" in words else None
+        raise WorkerError(f"worker {rank} of {self.size}: {words}", remedy=remedy)
+
+
+class Worker(_Processes):
+    """One of the other ranks, in a process that :class:`Leader` started.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The last ones of the command line.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        rank, size, line, *descriptors = map(int, arguments)
+        super().__init__(rank, size, descriptors)
+        self._line = _Line(socket.socket(fileno=line))
+
+    def broadcast(self, message: Message | None = None) -> Message:
+        """Wait for the leader's message; where the leader is gone, or let go of this worker, end the process."""
+        assert message is None
+        received: Message = json.loads(self._receive())
+        return received
+
+    def place(self, arrays: Mapping[str, Anything] | None = None) -> dict[str, Anything]:
+        """Return the leader's arrays."""
+        assert arrays is None
+        placed = self.broadcast()
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self._line.socket, 1, 1)
+        except OSError:
+            sys.exit(0)
+        if not descriptors:
+            sys.exit(0)
+        mapped = map_arrays(descriptors[0], placed)
+        os.close(descriptors[0])
+        return mapped
+
+    def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        """Send numbers to the leader and wait for everybody's."""
+        self._send(_GOOD, _pack(numbers))
+        everybodys = _unpack(self._receive())
+        count = len(numbers)
+        return [everybodys[rank * count : (rank + 1) * count] for rank in range(self.size)]
+
+    def close(self) -> None:
+        """Let go of the leader."""
+        self._line.socket.close()
+
+    def abort(self, message: str, code: int) -> None:
+        """Tell the leader why this worker cannot go on, and end."""
+        self._send(_FAILURE, message.encode(errors="replace"))
+        sys.exit(code)
+
+    def _send(self, kind: bytes, payload: bytes) -> None:
+        try:
+            self._line.send(kind, payload)
+        except OSError:
+            sys.exit(0)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._line.receive()[1]
+        except (EOFError, OSError):
+            sys.exit(0)
+
+
+def _pack(numbers: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def _unpack(payload: bytes) -> list[float]:
+    return list(struct.unpack(f"<{len(payload) // 8}d", payload))

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from rnncli import machine
+from rnncli.machine import peak_memory_mb, physical_cores
+
+
+def test_peak_memory_is_in_megabytes():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("there is no /proc")
+    kibibytes = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    assert peak_memory_mb() == pytest.approx(kibibytes / 1e3, rel=0.1)
+
+
+@pytest.fixture
+def described(tmp_path, monkeypatch):
+    """Return a function that describes a machine: which CPUs this process may use, their siblings, the quota."""
+
+    def describe(siblings, allowed=None, quota=None):
+        for cpu, text in enumerate(siblings):
+            folder = tmp_path / f"cpu{cpu}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "thread_siblings_list").write_text(text + "\n")
+        monkeypatch.setattr(machine, "CPUS", tmp_path)
+        monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+        if quota is not None:
+            (tmp_path / "cpu.max").write_text(quota + "\n")
+        monkeypatch.setattr(
+            machine.os, "sched_getaffinity", lambda _: set(allowed or range(len(siblings))), raising=False
+        )
+
+    return describe
+
+
+@pytest.mark.parametrize(
+    ("siblings", "allowed", "quota", "cores"),
+    [
+        (["0", "1", "2", "3"], None, None, 4),
+        (["0,2", "1,3", "0,2", "1,3"], None, None, 2),
+        (["0-1", "0-1", "2-3", "2-3"], [1, 2, 3], None, 2),
+        (["0-1", "0-1"], None, None, 1),
+        (["0", "1", "2", "3"], None, "max 100000", 4),
+        (["0", "1", "2", "3"], None, "250000 100000", 2),
+        (["0", "1"], None, "50000 100000", 1),
+        (["0", "1"], None, "nonsense", 2),
+    ],
+)
+def test_cores_that_can_be_used(described, siblings, allowed, quota, cores):
+    described(siblings, allowed, quota)
+    assert physical_cores() == cores
+
+
+def test_cores_that_are_not_described_count_each(described, tmp_path):
+    described([], allowed=[0, 5, 6])
+    assert physical_cores() == 3
+
+
+def test_a_system_that_does_not_say_what_may_be_used(monkeypatch):
+    monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 6)
+    assert physical_cores() == 6
