@@ -33,7 +33,7 @@ from rnncli.data.dataset import load_dataset  # noqa: E402
 from rnncli.optim import Optimizer  # noqa: E402
 from rnncli.randomness import generator  # noqa: E402
 from rnncli.run_dir import CACHE  # noqa: E402
-from rnncli.team import Pass, Team  # noqa: E402
+from rnncli.team import Team  # noqa: E402
 from rnncli.training import Trainer  # noqa: E402
 from rnncli.workers.exchange import Anything, Message, Parcel  # noqa: E402
 from rnncli.workers.parcels import UNIT, Outgoing, unpack  # noqa: E402
@@ -115,13 +115,6 @@ class Seat:
         raise SystemExit(code)
 
 
-class Rank(Team):
-    """A team's member that frees its memory for the next rank, as processes with memory of their own need not."""
-
-    def pass_through(self, *arguments: Any) -> Pass:
-        return super().pass_through(*arguments)._replace(cache=None)
-
-
 @dataclass
 class Measured:
     """Steps of some ranks together.
@@ -201,12 +194,11 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
     table = Table(size)
     failures: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def team(rank: int) -> Rank:
+    def team(rank: int) -> Team:
         # All have the same arrays: each moves its own part, and puts in the others' as they are by then.
         optimizer = Optimizer(trainer.optimizer.rule, trainer.optimizer.step_count, trainer.optimizer.state)
-        settings, weights = trainer.settings, trainer.class_weights
-        texts = trainer.train, trainer.valid
-        return Rank(Seat(table, rank), trainer.model, optimizer, *texts, settings.seed, settings.clip_norm, weights)
+        settings = trainer.settings
+        return Team(Seat(table, rank), trainer.work, optimizer, settings.seed, settings.clip_norm)
 
     def lead() -> None:
         leader = team(0)
@@ -245,19 +237,19 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
     work = np.array([seconds[: exchanges[0]] for seconds in table.work]).T.reshape(steps, REPEATS, a_step, size)
     work = work.min(axis=1)  # of what else the machine does, every rank is spared once
     sent = [table.sent[i * a_step : (i + 1) * a_step] for i in range(0, steps * REPEATS, REPEATS)]
-    return Measured(work, sent, [int(trainer.train.lengths[rows].sum()) for rows in batches[1:]])
+    return Measured(work, sent, [int(trainer.work.train.lengths[rows].sum()) for rows in batches[1:]])
 
 
 def pick(trainer: Trainer, texts: int, steps: int) -> list[Any]:
     """Return one batch to warm up with, and some to measure, as an epoch has them; none if the data is too small."""
-    batches = epoch_batches(trainer.train.lengths, texts, generator(trainer.settings.seed, "order", 0))
+    batches = epoch_batches(trainer.work.train.lengths, texts, generator(trainer.settings.seed, "order", 0))
     whole = [rows for rows in batches if len(rows) == texts]
     return whole[: steps + 1] if len(whole) > 1 else []
 
 
 def distinct(trainer: Trainer, batches: list[Any]) -> float:
     """Return the mean number of distinct tokens of a batch."""
-    ids, offsets = trainer.train.ids, trainer.train.offsets
+    ids, offsets = trainer.work.train.ids, trainer.work.train.offsets
     return statistics.mean(
         len(np.unique(np.concatenate([ids[offsets[row] : offsets[row + 1]] for row in rows]))) for rows in batches
     )

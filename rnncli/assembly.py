@@ -1,29 +1,25 @@
 """From a config and its data to a trainer: the one place that knows both."""
 
 import sys
-
-import numpy as np
+from typing import Any
 
 from rnncli import schedules
-from rnncli.config import Config, OptimConfig
-from rnncli.data.dataset import Dataset, EncodedTexts
-from rnncli.errors import ConfigError
-from rnncli.models import build_model
+from rnncli.averaging import Averages
+from rnncli.config import OptimConfig, RunConfig
 from rnncli.optim import SGD, Adam, Optimizer, UpdateRule
-from rnncli.packing import Array
-from rnncli.randomness import generator
+from rnncli.tasks import task_of
 from rnncli.training import Settings, Trainer
 
 
-def build_trainer(config: Config, data: Dataset) -> Trainer:
+def build_trainer(config: RunConfig, data: Any) -> Trainer:
     """Turn a config and its data into a trainer at step 0.
 
     Parameters
     ----------
-    config : Config
+    config : RunConfig
         What to train.
-    data : Dataset
-        On what.
+    data
+        On what, from :func:`load_data`.
 
     Returns
     -------
@@ -33,17 +29,11 @@ def build_trainer(config: Config, data: Dataset) -> Trainer:
     Raises
     ------
     ConfigError
-        If the config does not fit the data: a binary loss for other than two classes, weights for other labels.
+        If the config does not fit the data, such as weights for labels that it does not have.
     """
-    if config.model.loss == "binary" and len(data.labels) != 2:
-        raise ConfigError(
-            f"'binary' is for two labels and the data has {len(data.labels)} ({', '.join(data.labels)})",
-            where="model.loss",
-            remedy="Use softmax",
-        )
     optim, train = config.optim, config.train
-    model = build_model(config.model, len(data.vocabulary), len(data.labels), generator(config.seed, "weights"))
-    steps_per_epoch = -(-len(data.train) // train.batch_size)
+    work = task_of(config).build(config, data)
+    steps_per_epoch = work.steps_per_epoch
     total_steps = min(steps_per_epoch * train.epochs, train.max_steps or sys.maxsize)
     plateau = None
     if optim.schedule.name == "plateau":
@@ -52,55 +42,24 @@ def build_trainer(config: Config, data: Dataset) -> Trainer:
         seed=config.seed,
         epochs=train.epochs,
         max_steps=train.max_steps,
-        batch_size=train.batch_size,
         lr=optim.lr,
         clip_norm=optim.clip_norm,
         schedule=_schedule(optim, steps_per_epoch, total_steps),
         validate_every=train.validate_every,
-        best_metric=train.best_metric,
+        best_metric=getattr(train, "best_metric", "loss"),
         patience=train.patience,
         on_nonfinite=train.on_nonfinite,
     )
-    weights = class_weights(train.class_weights, data.train, data.labels)
-    return Trainer(
-        model, Optimizer(update_rule(optim)), data.train, data.valid, data.labels, settings, weights, plateau
-    )
+    averages = averages_of(config)
+    if averages is not None:
+        averages.prepare(work.model.params)
+    return Trainer(work, Optimizer(update_rule(optim)), settings, plateau, averages=averages)
 
 
-def class_weights(given: str | dict[str, float] | None, texts: EncodedTexts, labels: tuple[str, ...]) -> Array | None:
-    """Work out what a text of each class counts in the training loss.
-
-    Parameters
-    ----------
-    given : "balanced", dict of label to weight, or None
-        As in the config; "balanced" is rows / (classes * rows of the class).
-    texts : EncodedTexts
-        The training part.
-    labels : tuple of str
-        Name of each class id.
-
-    Returns
-    -------
-    ndarray of shape (C,), float32, or None
-        The weights; None where all count the same.
-
-    Raises
-    ------
-    ConfigError
-        If the labels given are not those of the data.
-    """
-    if given is None:
-        return None
-    if isinstance(given, dict):
-        if set(given) != set(labels):
-            raise ConfigError(
-                f"is for {', '.join(sorted(given))} and the data has {', '.join(labels)}",
-                where="train.class_weights",
-                remedy="Give one weight for each label of the data",
-            )
-        return np.array([given[label] for label in labels], np.float32)
-    counts = np.bincount(texts.labels, minlength=len(labels))
-    return (len(texts) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)
+def averages_of(config: RunConfig) -> Averages | None:
+    """Return the mean weights that a config asks for, still without any."""
+    decay = getattr(config.train, "average", None)
+    return None if decay is None else Averages(decay)
 
 
 def update_rule(optim: OptimConfig) -> UpdateRule:

@@ -71,12 +71,16 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
     """
     if not rows:
         raise DataError("there are no texts to evaluate")
-    data = trained.config.data
+    config, learned = trained.config, trained.learned
+    assert isinstance(config, Config)
+    data = config.data
     tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
-    texts = encode_rows(rows, tokenizer, trained.vocabulary, trained.labels, data.max_length, data.truncate)
+    texts = encode_rows(
+        rows, tokenizer, trained.learned.vocabulary, trained.learned.labels, data.max_length, data.truncate
+    )
     with processes(_process_count(trained.model, texts)) as exchange:
-        scores = score_together(exchange, trained.config, trained.model, texts)
-    report = classification_report(texts.labels, scores, trained.labels)
+        scores = score_together(exchange, config, trained.model, texts)
+    report = classification_report(texts.labels, scores, learned.labels)
     return Evaluation(rows, softmax(scores), report, len(texts.ids))
 
 
@@ -151,7 +155,9 @@ def source_for_file(config: Config, path: Path, given_format: str | None, given:
         )
     values = config.model_dump(mode="json")
     values["data"]["test"] = {**source, "path": str(path), **given}
-    return parse_config(values, "command line").data
+    parsed = parse_config(values, "command line")
+    assert isinstance(parsed, Config)
+    return parsed.data
 
 
 def _refuse_what_does_not_fit(data_format: str, given: dict[str, str]) -> None:

@@ -4,49 +4,49 @@
 """
 
 import traceback
-from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from rnncli.assembly import update_rule
-from rnncli.config import Config, parse_config
-from rnncli.data.dataset import Dataset, EncodedTexts
+from rnncli.assembly import averages_of, update_rule
+from rnncli.config import Config, RunConfig, parse_config
+from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import RnncliError
 from rnncli.models import Model, model_with
 from rnncli.optim import Optimizer
 from rnncli.packing import Array
 from rnncli.scoring import score
+from rnncli.tasks import task_of
+from rnncli.tasks.base import Parcel
+from rnncli.tasks.classification import texts_of
 from rnncli.team import Team
 from rnncli.training import Trainer
-from rnncli.workers.exchange import Anything, Exchange
-
-_TEXTS = ("ids", "offsets", "labels")
+from rnncli.workers.exchange import Exchange
 
 
-def share_data(exchange: Exchange, config: Config, data: Dataset) -> Dataset:
-    """Give config and texts to every rank.
+def share_data(exchange: Exchange, config: RunConfig, data: Any) -> Any:
+    """Give config and data to every rank.
 
     Parameters
     ----------
     exchange : Exchange
         To the others.
-    config : Config
+    config : RunConfig
         Of the run.
-    data : Dataset
+    data
         What rank 0 has read.
 
     Returns
     -------
-    Dataset
+    data
         The same, in the memory that all of them see.
     """
-    exchange.broadcast({"do": "train", "config": config.model_dump(mode="json")})
-    parts = {"train": data.train, "valid": data.valid}
-    placed = exchange.place({f"{name}.{key}": getattr(part, key) for name, part in parts.items() for key in _TEXTS})
-    return replace(data, train=_texts(placed, "train"), valid=_texts(placed, "valid"))
+    task = task_of(config)
+    parcel = task.pack(data, exchange)
+    exchange.broadcast({"do": "train", "config": config.model_dump(mode="json"), "facts": parcel.facts})
+    return task.with_arrays(data, exchange.place(parcel.arrays))
 
 
 def share_weights(exchange: Exchange, trainer: Trainer) -> None:
-    """Give a trainer's weights and moments to every rank; it trains with them from here on.
+    """Give a trainer's weights and all that goes with them to every rank; it trains with them from here on.
 
     Parameters
     ----------
@@ -55,13 +55,14 @@ def share_weights(exchange: Exchange, trainer: Trainer) -> None:
     trainer : Trainer
         As it is to begin, or to go on.
     """
-    model, optimizer = trainer.model, trainer.optimizer
+    model, optimizer, averages = trainer.model, trainer.optimizer, trainer.averages
     optimizer.prepare(model.params)
-    weights = trainer.class_weights
     exchange.broadcast({"updates": optimizer.step_count})
     model.params = exchange.place(model.params)
     optimizer.state = exchange.place(optimizer.state)
-    exchange.place({} if weights is None else {"class_weights": weights})
+    if averages is not None:
+        averages.state = exchange.place(averages.state)
+    trainer.work.carried = exchange.place(trainer.work.carried)
     trainer.exchange = exchange
 
 
@@ -85,7 +86,7 @@ def score_together(exchange: Exchange, config: Config, model: Model, texts: Enco
         As from :func:`rnncli.scoring.score`.
     """
     exchange.broadcast({"do": "score", "config": config.model_dump(mode="json")})
-    exchange.place({f"texts.{key}": getattr(texts, key) for key in _TEXTS})
+    exchange.place({f"texts.{key}": getattr(texts, key) for key in ("ids", "offsets", "labels")})
     exchange.place(model.params)
     return score(model, texts, exchange)
 
@@ -103,8 +104,9 @@ def join(exchange: Exchange) -> NoReturn:
             message = exchange.broadcast()
             config = parse_config(message["config"], "the config")
             if message["do"] == "train":
-                _train(exchange, config)
-            texts = _texts(exchange.place(), "texts")
+                _train(exchange, config, message["facts"])
+            assert isinstance(config, Config)
+            texts = texts_of(exchange.place(), "texts")
             score(model_with(config.model, exchange.place()), texts, exchange)
     except RnncliError as error:
         exchange.abort(str(error), error.exit_code)
@@ -115,15 +117,14 @@ def join(exchange: Exchange) -> NoReturn:
         raise
 
 
-def _train(exchange: Exchange, config: Config) -> NoReturn:
-    placed = exchange.place()
-    train, valid = _texts(placed, "train"), _texts(placed, "valid")
+def _train(exchange: Exchange, config: RunConfig, facts: dict[str, Any]) -> NoReturn:
+    task = task_of(config)
+    data = task.unpack(config, Parcel(facts, exchange.place()))
     updates = exchange.broadcast()["updates"]
-    model = model_with(config.model, exchange.place())
+    work = task.join(config, data, exchange.place())
     optimizer = Optimizer(update_rule(config.optim), updates, exchange.place())
-    weights = exchange.place().get("class_weights")
-    Team(exchange, model, optimizer, train, valid, config.seed, config.optim.clip_norm, weights).serve()
-
-
-def _texts(placed: dict[str, Anything], name: str) -> EncodedTexts:
-    return EncodedTexts(*(placed[f"{name}.{key}"] for key in _TEXTS))
+    averages = averages_of(config)
+    if averages is not None:
+        averages.state = exchange.place()
+    work.carried = exchange.place()
+    Team(exchange, work, optimizer, config.seed, config.optim.clip_norm, averages).serve()

@@ -72,3 +72,31 @@ def explain(model: Model, batch: Batch, rows: IntArray, cache: Any, logits: Arra
         if not np.isfinite(values).all():
             return f"the gradient of {name} is the first that is not finite"
     return "every tensor is finite, their sum is not"
+
+
+def explain_plainly(params: Mapping[str, Array], outputs: Array, grads: Mapping[str, Gradient]) -> str:
+    """Name the first thing of a step that is not finite: a weight, the outputs, a gradient.
+
+    Parameters
+    ----------
+    params : mapping of str to ndarray
+        The weights of before the step.
+    outputs : ndarray
+        What the forward pass gave.
+    grads : mapping of str to gradient
+        From the backward pass, in its order.
+
+    Returns
+    -------
+    str
+        Such as ``the gradient of rnn0.fwd.Wh is the first that is not finite``.
+    """
+    broken = not_finite(params)
+    if broken:
+        return f"the weights {broken} were not finite before it"
+    if not np.isfinite(outputs).all():
+        return "the outputs are not finite"
+    for name, grad in grads.items():
+        if not np.isfinite(grad.values if isinstance(grad, SparseRows) else grad).all():
+            return f"the gradient of {name} is the first that is not finite"
+    return "every tensor is finite, their sum is not"

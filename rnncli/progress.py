@@ -8,10 +8,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from rnncli.data.dataset import Dataset
 from rnncli.training import StepDone, Trainer, Validated
-
-MOST_LABELS = 10  # of more, the first line gives the number alone
 
 
 class _Outlived:
@@ -69,25 +66,23 @@ class ConsoleProgress:
         if self.terminal:
             self._print(f"reading {source}")
 
-    def started(self, trainer: Trainer, data: Dataset) -> None:
+    def started(self, trainer: Trainer) -> None:
         """Print what will be trained on what."""
         self.trainer, self.start, self.first_step = trainer, time.perf_counter(), trainer.step
-        names = ", ".join(data.labels) if len(data.labels) <= MOST_LABELS else str(len(data.labels))
         processes = trainer.exchange.size
         parameters = sum(array.size for array in trainer.model.params.values())
         self._print(
-            f"{len(data.train):,} texts to train on ({len(data.train.ids):,} tokens), {len(data.valid):,} to validate; "
-            f"labels {names}; {len(data.vocabulary):,} tokens in the vocabulary; "
-            f"{parameters:,} parameters" + (f"; {processes} processes" if processes > 1 else "")
+            f"{trainer.work.summary()}; {parameters:,} parameters"
+            + (f"; {processes} processes" if processes > 1 else "")
         )
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:
         """Move the bar on, or print a line at the end of an interval."""
         assert self.trainer is not None
         if not event.skipped:
-            self.loss += event.loss * event.texts
-            self.accuracy += event.accuracy * event.texts
-            self.texts += event.texts
+            self.loss += event.loss * event.counted
+            self.accuracy += event.accuracy * event.counted
+            self.texts += event.counted
         epochs = self.trainer.settings.epochs
         if self.terminal:
             if self.bar is None:
@@ -122,12 +117,18 @@ class ConsoleProgress:
         assert self.trainer is not None
         self._close_bar()
         best = "  best yet" if event.improved else ""
+        present = [figure for figure in self.trainer.work.figures if event.figures.get(figure.key) is not None]
+        shown = "".join(f"{figure.heading} {figure.show(event.figures)}  " for figure in present)
         self._print(
             f"epoch {event.epoch}/{self.trainer.settings.epochs}  step {event.step}/{self.trainer.total_steps}  "
-            f"validation: loss {event.loss:.4f}  accuracy {event.accuracy:.2%}  macro F1 {event.macro_f1:.2%}  "
-            f"after {_minutes(seconds)}{best}"
+            f"validation: loss {event.figures['loss']:.4f}  {shown}after {_minutes(seconds)}{best}"
         )
         self._reset()
+
+    def sampled(self, texts: list[str]) -> None:
+        """Print what the model has made up."""
+        for text in texts:
+            self._print("\n".join(f"  | {line}" for line in text.splitlines()))
 
     def finished(self) -> None:
         """Take the bar away."""

@@ -15,7 +15,7 @@ from rnncli.machine import peak_memory_mb
 from rnncli.run_dir import cannot_write
 from rnncli.training import StepDone, Validated
 
-_FIGURES = ("epoch", "step", "loss", "accuracy", "macro_f1", "seconds", "improved")
+_FIGURES = ("epoch", "step", "loss", "seconds", "improved")
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Sums:
     Attributes
     ----------
     loss : float
-        Training losses since the last validation, in nats, added up over texts.
+        Training losses since the last validation, in nats, added up over texts, or tokens where each has a label.
     texts : int
-        How many texts that is.
+        How many of these that is.
     tokens : int
         Real tokens trained on.
     train_seconds, seconds : float
@@ -57,9 +57,13 @@ class Recorder:
         Steps from row to row.
     start : float, optional
         When the run was started, by ``time.perf_counter``; now when not given.
+    figures : tuple of str
+        The figures of a validation besides its loss.
     """
 
-    def __init__(self, path: Path, sums: Sums, log_every: int, start: float | None = None) -> None:
+    def __init__(
+        self, path: Path, sums: Sums, log_every: int, start: float | None = None, figures: tuple[str, ...] = ()
+    ) -> None:
         self.path, self.sums, self.log_every = path, sums, log_every
         self.validations: list[dict[str, Any]] = []
         self.speed = 0.0  # tokens per second over the last full interval
@@ -74,7 +78,7 @@ class Recorder:
             self._file.seek(0, os.SEEK_END)
             raw = path.read_bytes() if sums.metrics_bytes else b""
         try:
-            self.validations = _validations(raw, path)
+            self.validations = _validations(raw, path, figures)
         except RnncliError:
             self._file.close()
             raise
@@ -90,7 +94,7 @@ class Recorder:
         sums.train_seconds += self._lap()
         sums.tokens += event.tokens
         if not event.skipped:
-            sums.loss, sums.texts = sums.loss + event.loss * event.texts, sums.texts + event.texts
+            sums.loss, sums.texts = sums.loss + event.loss * event.counted, sums.texts + event.counted
         tokens, seconds = sums.tokens - self._interval[0], sums.train_seconds - self._interval[1]
         self.speed = self.speed or tokens / seconds
         if event.step % self.log_every == 0:
@@ -103,9 +107,15 @@ class Recorder:
         self._lap()
         mean = self.sums.loss / self.sums.texts if self.sums.texts else None
         self.sums.loss, self.sums.texts = 0.0, 0
-        row = self._write({"kind": "validation", **event._asdict(), "train_loss": mean})
+        figures = {"step": event.step, "epoch": event.epoch, **event.figures, "improved": event.improved}
+        row = self._write({"kind": "validation", **figures, "train_loss": mean})
         self.validations.append(row)
         return row
+
+    def samples(self, step: int, texts: list[str]) -> None:
+        """Take note of texts that the model has made up."""
+        for text in texts:
+            self._write({"kind": "sample", "step": step, "text": text})
 
     def resumed(self, step: int, changes: dict[str, Any]) -> None:
         """Take note that the run goes on after an interruption."""
@@ -145,7 +155,7 @@ class Recorder:
         return row
 
 
-def _validations(raw: bytes, path: Path) -> list[dict[str, Any]]:
+def _validations(raw: bytes, path: Path, figures: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows of validations in a metrics.jsonl, which may have been edited or damaged since it was written."""
     found = []
     for number, line in enumerate(raw.splitlines(), start=1):
@@ -154,7 +164,7 @@ def _validations(raw: bytes, path: Path) -> list[dict[str, Any]]:
             if row["kind"] == "validation":
                 if not all(isinstance(row[key], int | float) for key in _FIGURES):
                     raise TypeError
-                if not isinstance(row["train_loss"], int | float | None):
+                if not all(isinstance(row[key], int | float | None) for key in ("train_loss", *figures)):
                     raise TypeError
                 found.append(row)
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,15 +1,13 @@
 """Going on with a run: what may have changed since, and what may not."""
 
-import hashlib
 import json
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rnncli.config import Config
-from rnncli.data.dataset import Dataset
+from rnncli.config import RunConfig
 from rnncli.errors import CheckpointError, ConfigError, DataError
+from rnncli.tasks import task_of
 from rnncli.trained import Trained
 from rnncli.training import Trainer
 
@@ -67,7 +65,7 @@ class _SavedProgress(_Saved):
     data: str
 
 
-def flattened(config: Config) -> dict[str, Any]:
+def flattened(config: RunConfig) -> dict[str, Any]:
     """Return every key of a config with its value, nested keys joined by dots."""
 
     def walk(prefix: str, value: Any) -> dict[str, Any]:
@@ -81,14 +79,14 @@ def flattened(config: Config) -> dict[str, Any]:
     return walk("", config.model_dump(mode="json"))
 
 
-def changed_keys(saved: Config, config: Config, given: tuple[str, ...]) -> dict[str, list[Any]]:
+def changed_keys(saved: RunConfig, config: RunConfig, given: tuple[str, ...]) -> dict[str, list[Any]]:
     """Compare a run's config with the one to go on with.
 
     Parameters
     ----------
-    saved : Config
+    saved : RunConfig
         From the run's checkpoint.
-    config : Config
+    config : RunConfig
         As it is now.
     given : tuple of str
         The ``--set`` arguments, ``key=value``.
@@ -128,16 +126,7 @@ def _yaml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)  # which YAML reads too
 
 
-def digest_of_data(data: Dataset) -> str:
-    """Return a digest of the encoded texts, the vocabulary and the labels that a run trains on."""
-    hashed = hashlib.sha256(repr((data.vocabulary.tokens, data.labels)).encode("utf-8", "surrogatepass"))
-    for part in (data.train, data.valid):
-        for array in (part.ids, part.offsets, part.labels):
-            hashed.update(np.ascontiguousarray(array).data)
-    return hashed.hexdigest()
-
-
-def restore_trainer(trainer: Trainer, saved: Trained, data: Dataset, where: str) -> None:
+def restore_trainer(trainer: Trainer, saved: Trained, data: Any, where: str) -> None:
     """Bring a fresh trainer to where a checkpoint was.
 
     Parameters
@@ -146,7 +135,7 @@ def restore_trainer(trainer: Trainer, saved: Trained, data: Dataset, where: str)
         Built for the same config and data.
     saved : Trained
         The checkpoint.
-    data : Dataset
+    data
         What the trainer will train on.
     where : str
         The checkpoint's name, for the message.
@@ -159,13 +148,13 @@ def restore_trainer(trainer: Trainer, saved: Trained, data: Dataset, where: str)
         If the data is not what the run was started on.
     """
     _refuse_incomplete(trainer, saved, where)
-    if saved.progress["data"] != digest_of_data(data):
+    if saved.progress["data"] != task_of(saved.config).digest(data):
         raise DataError(
             "the data has changed since this run was started",
             where=where,
             remedy="Put the old data back, or start another run with --set name=OTHER",
         )
-    trainer.restore(saved.progress, saved.model.params, saved.moments)
+    trainer.restore(saved.progress, saved.model.params, saved.arrays)
 
 
 def _refuse_incomplete(trainer: Trainer, saved: Trained, where: str) -> None:
@@ -179,13 +168,15 @@ def _refuse_incomplete(trainer: Trainer, saved: Trained, where: str) -> None:
     else:
         weights, moments = trainer.model.params, trainer.optimizer.rule.moments
         expected = {f"{moment}/{name}": array for name, array in weights.items() for moment in moments}
-        found = saved.moments
+        begun = trainer.arrays()  # means and carried states, which there are from the start
+        expected |= begun
+        found = saved.arrays
         for name in sorted(found.keys() ^ expected.keys() if progress.updates else found.keys() - expected.keys()):
-            problem = f"the optimizer's array {name[:80]!a} is {'missing' if name in expected else 'not one it has'}"
+            problem = f"the array {name[:80]!a} is {'missing' if name in expected else 'not one it has'}"
         for name in found.keys() & expected.keys():
             wanted, array = expected[name], found[name]
             if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
-                problem = f"the optimizer's array {name} is {array.dtype} {array.shape}, not like its weights"
+                problem = f"the array {name} is {array.dtype} {array.shape}, not what it should be"
     if problem:
         raise CheckpointError(
             f"cannot be resumed from: {problem}",

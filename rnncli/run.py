@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rnncli.assembly import build_trainer
-from rnncli.config import Config
-from rnncli.data.dataset import Dataset, load_dataset
-from rnncli.errors import GradientError, RnncliError
+from rnncli.averaging import averaged
+from rnncli.config import RunConfig
+from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
 from rnncli.machine import physical_cores
 from rnncli.postmortem import not_finite
 from rnncli.profiling import stage
 from rnncli.recording import Recorder, Sums
-from rnncli.resuming import changed_keys, digest_of_data, restore_trainer
+from rnncli.resuming import changed_keys, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
-from rnncli.trained import load_trained, save_trained, take_weights
+from rnncli.tasks import task_of
+from rnncli.trained import load_trained, save_trained
 from rnncli.training import StepDone, Trainer, Validated
 from rnncli.workers.exchange import Exchange
 from rnncli.workers.launch import processes
@@ -30,7 +31,7 @@ FEWEST_TEXTS = 16  # of a batch for each process that `workers: auto` starts
 class Progress(Protocol):
     """Who watches a run; see :mod:`rnncli.progress` for the one that prints."""
 
-    def started(self, trainer: Trainer, data: Dataset) -> None:
+    def started(self, trainer: Trainer) -> None:
         """Take note that data and model are there and training begins."""
         ...
 
@@ -40,6 +41,10 @@ class Progress(Protocol):
 
     def validated(self, event: Validated, seconds: float) -> None:
         """Take note of a validation, so many seconds after the start."""
+        ...
+
+    def sampled(self, texts: list[str]) -> None:
+        """Take note of texts that the model has made up after a validation."""
         ...
 
     def finished(self) -> None:
@@ -60,7 +65,7 @@ class Summary:
     run_dir : Path
         The folder.
     validations : list of dict
-        Step, epoch, training loss since the last one, loss, accuracy, macro_f1, seconds since the start.
+        Step, epoch, training loss since the last one, loss and the figures of the task, seconds since the start.
     best : dict
         The one that ``best.safetensors`` holds.
     train_seconds, seconds : float
@@ -93,7 +98,7 @@ class Summary:
 
 
 def train_run(
-    config: Config,
+    config: RunConfig,
     run_dir: RunDir,
     progress: Progress,
     *,
@@ -106,7 +111,7 @@ def train_run(
 
     Parameters
     ----------
-    config : Config
+    config : RunConfig
         What to train.
     run_dir : RunDir
         Where to.
@@ -143,23 +148,24 @@ def train_run(
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
         with stage("start-up"):
-            data = share_data(exchange, config, load_dataset(config.data, config.seed, CACHE))
+            data = share_data(exchange, config, task_of(config).load(config, CACHE))
             trainer = build_trainer(config, data)
         if saved:
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
         else:
             if config.init_from is not None:
-                take_weights(trainer.model, data, load_trained(Path(config.init_from)), config.init_from)
+                _start_from(config.init_from, trainer, config, data)
             run_dir.create(config)
         share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
-        recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start)
+        figures = tuple(figure.key for figure in trainer.work.figures)
+        recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start, figures)
         try:
             first_step = trainer.step
             if saved:
                 recorder.resumed(first_step, changes)
-            progress.started(trainer, data)
+            progress.started(trainer)
             _follow(trainer, config, data, run_dir, recorder, progress, save_first=bool(changes))
         finally:
             progress.finished()
@@ -180,17 +186,32 @@ def train_run(
     )
 
 
-def worker_count(config: Config) -> int:
+def worker_count(config: RunConfig) -> int:
     """Return how many processes a config asks for; see ``train.workers``."""
     if config.train.workers != "auto":
         return config.train.workers
     return max(1, min(physical_cores(), config.train.batch_size // FEWEST_TEXTS))
 
 
+def _start_from(checkpoint: str, trainer: Trainer, config: RunConfig, data: Any) -> None:
+    """Take over the weights of another run."""
+    source = load_trained(Path(checkpoint)).use_average()
+    if source.config.task != config.task:
+        raise ConfigError(
+            f"{checkpoint} is of task {source.config.task}, this config of {config.task}",
+            where="init_from",
+            remedy="Name a checkpoint of the same task",
+        )
+    task_of(config).take_weights(trainer.model, data, source, checkpoint)
+    if trainer.averages is not None:  # begin anew with these weights
+        trainer.averages.state.clear()
+        trainer.averages.prepare(trainer.model.params)
+
+
 def _follow(
     trainer: Trainer,
-    config: Config,
-    data: Dataset,
+    config: RunConfig,
+    data: Any,
     run_dir: RunDir,
     recorder: Recorder,
     progress: Progress,
@@ -198,7 +219,7 @@ def _follow(
     save_first: bool,
 ) -> None:
     """Run the trainer to its end; record, save and show what happens."""
-    fingerprint = digest_of_data(data)
+    fingerprint = task_of(config).digest(data)
 
     @stage("saving")
     def save(*paths: Path) -> None:
@@ -233,9 +254,13 @@ def _follow(
                         saved_at = time.monotonic()
                 else:
                     recorder.validation(event)
+                    with averaged(trainer.model, trainer.averages):
+                        samples = task_of(config).samples(config, data, trainer.model, event.step)
+                    recorder.samples(event.step, samples)
                     save(*([run_dir.best] if event.improved else []), run_dir.last)
                     saved_at = time.monotonic()
                     progress.validated(event, recorder.sums.seconds)
+                    progress.sampled(samples)
                 if (number := interrupted()) and trainer.step < trainer.total_steps:
                     save(run_dir.last)
                     error = Interrupted(
@@ -256,7 +281,7 @@ def _follow(
         raise
 
 
-def _save_is_due(config: Config, step: int, saved_at: float) -> bool:
+def _save_is_due(config: RunConfig, step: int, saved_at: float) -> bool:
     steps, minutes = config.train.checkpoint_every_steps, config.train.checkpoint_every_minutes
     if steps is not None and step % steps == 0:
         return True

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnncli.config import Config, dump_config
+from rnncli.config import RunConfig, dump_config
 from rnncli.errors import RnncliError, elsewhere, unwritable
 
 try:
@@ -68,12 +68,12 @@ class RunDir:
                 remedy="Train without --resume, with --overwrite if the folder holds a run that saved nothing",
             )
 
-    def create(self, config: Config) -> None:
+    def create(self, config: RunConfig) -> None:
         """Empty the folder of an earlier run and write the config into it.
 
         Parameters
         ----------
-        config : Config
+        config : RunConfig
             The resolved config.
 
         Raises
@@ -88,7 +88,7 @@ class RunDir:
         except OSError as error:
             raise cannot_write(self.root, error) from error
 
-    def write_config(self, config: Config) -> None:
+    def write_config(self, config: RunConfig) -> None:
         """Write the resolved config, whole or not at all."""
         beside = self.config.with_name(f".{self.config.name}.tmp")
         try:

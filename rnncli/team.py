@@ -1,6 +1,6 @@
 """A training step, by one process or by several: what the leader asks for, and what every rank then does.
 
-Rank 0 calls :meth:`Team.step`, :meth:`Team.score` and :meth:`Team.collect`; the others sit in :meth:`Team.serve`.
+Rank 0 calls :meth:`Team.step`, :meth:`Team.evaluate` and :meth:`Team.collect`; the others sit in :meth:`Team.serve`.
 Both ends compute the same way, each its own part, so a team of one is the plain case and nothing else.
 """
 
@@ -10,35 +10,24 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from rnncli.data.batches import Batch, make_part
-from rnncli.data.dataset import EncodedTexts
+from rnncli.averaging import Averages, averaged
 from rnncli.machine import peak_memory_mb
-from rnncli.models import Model
 from rnncli.optim import Gradient, Optimizer, SparseRows, clip_by_global_norm, squared_norm
-from rnncli.packing import Array, IntArray
+from rnncli.packing import IntArray
 from rnncli.profiling import stage
 from rnncli.randomness import generator
-from rnncli.scoring import score
-from rnncli.sharding import Ownership, collect, deal, publish, sum_gradients
+from rnncli.sharding import Ownership, collect, publish, sum_gradients
+from rnncli.work import Part, Work
 from rnncli.workers.exchange import Exchange
 
 
 class Outcome(NamedTuple):
-    """What came of a step: mean loss in nats, texts classified right, gradient norm, whether these are finite."""
+    """What came of a step: mean loss in nats, how many it got right, gradient norm, whether these are finite."""
 
     loss: float
     hits: int
     norm: float
     finite: bool
-
-
-class Pass(NamedTuple):
-    """Once forward and back."""
-
-    logits: Array
-    cache: Any
-    loss: float
-    grads: dict[str, Gradient]
 
 
 @dataclass
@@ -49,37 +38,35 @@ class Team:
     ----------
     exchange : Exchange
         To the other ranks.
-    model, optimizer : Model, Optimizer
-        The weights and their moments. In shared memory, or a copy in each rank; then of the moments each rank has
-        only its own part up to date.
-    train, valid : EncodedTexts
-        The same in each rank.
+    work : Work
+        The task, with model and data: the same in each rank.
+    optimizer : Optimizer
+        The moments. In shared memory, as the weights; or a copy in each rank, which then has only its own part of the
+        moments up to date.
     seed : int
         For dropout.
     clip_norm : float or None
         The largest norm of a gradient.
-    class_weights : ndarray of shape (C,) or None
-        What a text of each class counts.
+    averages : Averages or None
+        The mean weights, where they are kept: shared, or the whole in each rank.
     """
 
     exchange: Exchange
-    model: Model
+    work: Work
     optimizer: Optimizer
-    train: EncodedTexts
-    valid: EncodedTexts
     seed: int
     clip_norm: float | None
-    class_weights: Array | None
+    averages: Averages | None = None
 
-    def step(self, number: int, rows: IntArray, lr: float) -> Outcome:
+    def step(self, number: int, items: IntArray, lr: float) -> Outcome:
         """Train on a batch.
 
         Parameters
         ----------
         number : int
             Of the step, from 0; dropout depends on it.
-        rows : ndarray of int, shape (N,)
-            Texts of the training part.
+        items : ndarray of int, shape (N,)
+            What is in it; see :class:`rnncli.work.Work`.
         lr : float
             Learning rate.
 
@@ -88,17 +75,17 @@ class Team:
         Outcome
             Of before the update; none is made unless loss and gradient are finite.
         """
-        self.exchange.broadcast({"do": "step", "number": number, "rows": rows.tolist(), "lr": lr})
-        return self._step(number, rows, lr)
+        self.exchange.broadcast({"do": "step", "number": number, "items": items.tolist(), "lr": lr})
+        return self._step(number, items, lr)
 
-    def score(self) -> Array:
-        """Return the scores of the validation part, shape (rows, C)."""
+    def evaluate(self) -> dict[str, Any]:
+        """Return the figures of the validation part; GradientError if the model's outputs are not finite."""
         with stage("evaluation"):
-            self.exchange.broadcast({"do": "score"})
-            return score(self.model, self.valid, self.exchange)
+            self.exchange.broadcast({"do": "evaluate"})
+            return self._evaluate()
 
     def collect(self) -> None:
-        """Make the optimizer's state complete on rank 0."""
+        """Make complete on rank 0 what each rank has a part of."""
         self.exchange.broadcast({"do": "collect"})
         self._collect()
 
@@ -112,70 +99,70 @@ class Team:
         while True:
             message = self.exchange.broadcast()
             if message["do"] == "step":
-                self._step(message["number"], np.array(message["rows"], np.int64), message["lr"])
-            elif message["do"] == "score":
-                score(self.model, self.valid, self.exchange)
+                self._step(message["number"], np.array(message["items"], np.int64), message["lr"])
+            elif message["do"] == "evaluate":
+                self._evaluate()
             elif message["do"] == "collect":
                 self._collect()
             else:
                 self.exchange.all_gather([peak_memory_mb()])
 
-    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found in the sums
-    def pass_through(self, number: int, batch: Batch, share: float = 1.0) -> Pass:
-        """Compute loss and gradients of a batch, or of a part that has this share in the batch's loss."""
-        logits, cache = self.model.forward(batch, generator(self.seed, "dropout", number))
-        with stage("output"):
-            loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
-            if share != 1:
-                loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
-        return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True))
+    def explain(self, number: int, items: IntArray) -> str:
+        """Say where a step that was not finite went wrong."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.work.explain(items, generator(self.seed, "dropout", number))
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def _step(self, number: int, rows: IntArray, lr: float) -> Outcome:
-        places = deal(self.train.lengths[rows], self.exchange.size)[self.exchange.rank]
-        if len(places):
-            with stage("data"):
-                batch = make_part(self.train, rows, places)
-            logits, cache, loss, grads = self.pass_through(number, batch, self._share(rows, places))
-            del cache  # the most of a step's memory
-            hits = int(np.sum(self.model.class_scores(logits).argmax(axis=1) == batch.y))
-        else:  # fewer texts than ranks
-            loss, hits, grads = 0.0, 0, self._no_gradient()
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found in the sums
+    def _step(self, number: int, items: IntArray, lr: float) -> Outcome:
+        rng = generator(self.seed, "dropout", number)
+        part = self.work.compute(items, rng, self.exchange.rank, self.exchange.size)
+        params = self.work.model.params
+        if part is None:
+            part = Part(0.0, 0, self._no_gradient())
         with stage("exchange"):
-            summed = sum_gradients(grads, self._ownership, self.exchange)
+            summed = sum_gradients(part.grads, self._ownership, self.exchange)
         with stage("optimizer"):
             square = squared_norm(summed)
         with stage("exchange"):
-            gathered = self.exchange.all_gather([loss, hits, square])
+            gathered = self.exchange.all_gather([part.loss, part.hits, square])
         loss, hits, square = (sum(column) for column in zip(*gathered, strict=True))
         finite = math.isfinite(loss) and math.isfinite(square)
         with stage("optimizer"):
             clipped, norm = clip_by_global_norm(summed, self.clip_norm, square)
             if finite:
-                self.optimizer.step(self.model.params, clipped, lr)
+                self.optimizer.step(params, clipped, lr)
         if finite:
             with stage("exchange"):
-                publish(self.model.params, clipped, self._ownership, self.exchange)
+                publish(params, clipped, self._ownership, self.exchange)
+            if self.averages is not None:
+                with stage("optimizer"):
+                    alone = not self.exchange.shares_memory
+                    share = (0, 1) if alone else (self.exchange.rank, self.exchange.size)
+                    self.averages.step(params, self.optimizer.step_count, share)
+            self.work.moved()
         return Outcome(loss, int(hits), norm, finite)
 
-    def _share(self, rows: IntArray, places: IntArray) -> float:
-        """Return the share of some texts of a batch in its mean loss."""
-        if self.class_weights is None:
-            return len(places) / len(rows)
-        weights = self.class_weights[self.train.labels[rows]].astype(np.float64)
-        return float(weights[places].sum() / weights.sum())
+    def _evaluate(self) -> dict[str, Any]:
+        if self.averages is not None and self.exchange.shares_memory:
+            self.exchange.all_gather([])  # all have averaged their part
+        with averaged(self.work.model, self.averages):
+            return self.work.evaluate(self.exchange)
 
     @property
     def _ownership(self) -> Ownership:
-        return Ownership.of(self.model.params, self.model.sparse)
+        return Ownership.of(self.work.model.params, self.work.model.sparse)
 
     def _no_gradient(self) -> dict[str, Gradient]:
+        sparse = self.work.model.sparse
         return {
-            name: SparseRows(np.empty(0, np.int64), array[:0]) if name in self.model.sparse else np.zeros_like(array)
-            for name, array in self.model.params.items()
+            name: SparseRows(np.empty(0, np.int64), array[:0]) if name in sparse else np.zeros_like(array)
+            for name, array in self.work.model.params.items()
         }
 
     def _collect(self) -> None:
-        state, names = self.optimizer.state, self.model.params
+        state, names = self.optimizer.state, self.work.model.params
         moments = {kind: {name: state[f"{kind}/{name}"] for name in names} for kind in self.optimizer.rule.moments}
         collect(moments, self._ownership, self.exchange)
+        if self.averages is not None and self.exchange.shares_memory:
+            self.exchange.all_gather([])
+        self.work.collect(self.exchange)

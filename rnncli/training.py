@@ -1,29 +1,30 @@
 """The training loop: a generator that yields what happened and does no input or output."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rnncli.data.batches import epoch_batches, make_batch
-from rnncli.data.dataset import EncodedTexts
+from rnncli.averaging import PREFIX, Averages
 from rnncli.errors import GradientError
-from rnncli.metrics import classification_report
-from rnncli.models import Model
 from rnncli.optim import Optimizer
 from rnncli.packing import Array, IntArray
-from rnncli.postmortem import explain, not_finite
-from rnncli.randomness import generator
+from rnncli.postmortem import not_finite
 from rnncli.schedules import Plateau, Schedule
 from rnncli.team import Team
+from rnncli.work import Network, Work
 from rnncli.workers.exchange import ALONE, Exchange
 
+CARRIED = "carried/"  # what the name of an array that goes from step to step begins with in a checkpoint
 KEPT_NORMS = 5  # gradient norms remembered for a post-mortem
 MOST_SKIPPED = 10  # batches in a row that on_nonfinite: skip lets pass
 
 
 class StepDone(NamedTuple):
-    """One batch was trained on; loss and accuracy are those before the update, which a skipped batch does not make."""
+    """One batch was trained on; loss and accuracy are those before the update, which a skipped batch does not make.
+
+    They are means over ``counted`` texts, or tokens where each has a label.
+    """
 
     step: int
     epoch: int
@@ -34,16 +35,15 @@ class StepDone(NamedTuple):
     texts: int
     tokens: int
     skipped: bool
+    counted: int
 
 
 class Validated(NamedTuple):
-    """The validation part was scored."""
+    """The validation part was scored; ``figures`` are ``loss`` and those of the task (:mod:`rnncli.figures`)."""
 
     step: int
     epoch: int
-    loss: float
-    accuracy: float
-    macro_f1: float
+    figures: dict[str, Any]
     improved: bool
 
 
@@ -57,7 +57,6 @@ class Settings:
     seed: int
     epochs: int
     max_steps: int | None
-    batch_size: int
     lr: float
     clip_norm: float | None
     schedule: Schedule
@@ -73,16 +72,12 @@ class Trainer:
 
     Attributes
     ----------
-    model, optimizer : Model, Optimizer
-        Moved by each step.
-    train, valid : EncodedTexts
-        The two parts.
-    labels : tuple of str
-        Name of each class id.
+    work : Work
+        The task, with its model and data.
+    optimizer : Optimizer
+        Moved by each step, as the model is.
     settings : Settings
         How to go.
-    class_weights : ndarray of shape (C,) or None
-        What a text of each class counts in the training loss.
     plateau : Plateau or None
         Watches the validation loss, for that schedule.
     step : int
@@ -99,15 +94,13 @@ class Trainer:
         The last few gradient norms.
     exchange : Exchange
         To the processes that train together.
+    averages : Averages or None
+        The mean weights, where validations are of them.
     """
 
-    model: Model
+    work: Work
     optimizer: Optimizer
-    train: EncodedTexts
-    valid: EncodedTexts
-    labels: tuple[str, ...]
     settings: Settings
-    class_weights: Array | None = None
     plateau: Plateau | None = None
     step: int = 0
     best: float | None = None
@@ -116,11 +109,17 @@ class Trainer:
     skipped: int = 0
     norms: list[float] = field(default_factory=list)
     exchange: Exchange = ALONE
+    averages: Averages | None = None
+
+    @property
+    def model(self) -> Network:
+        """The model that is trained."""
+        return self.work.model
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
-        return math.ceil(len(self.train) / self.settings.batch_size)
+        return self.work.steps_per_epoch
 
     @property
     def total_steps(self) -> int:
@@ -152,7 +151,7 @@ class Trainer:
         GradientError
             If a loss or a gradient is not finite; that step's update is not made.
         """
-        order: list[IntArray] = []
+        order: Sequence[IntArray] = []
         order_epoch = -1
         while not self.out_of_patience:
             if self._validation_is_due():
@@ -162,9 +161,7 @@ class Trainer:
                 return
             epoch, done = divmod(self.step, self.steps_per_epoch)
             if epoch != order_epoch:
-                rng = generator(self.settings.seed, "order", epoch)
-                order = epoch_batches(self.train.lengths, self.settings.batch_size, rng)
-                order_epoch = epoch
+                order, order_epoch = self.work.order(epoch), epoch
             yield self._update(order[done])
 
     def counters(self) -> dict[str, Any]:
@@ -184,22 +181,36 @@ class Trainer:
             "plateau": plateau,
         }
 
-    def restore(self, counters: dict[str, Any], params: dict[str, Array], moments: dict[str, Array]) -> None:
+    def arrays(self) -> dict[str, Array]:
+        """Return what, besides weights and :meth:`counters`, is needed to go on: moments, means, carried states."""
+        carried = {CARRIED + name: array for name, array in self.work.carried.items()}
+        return {**self.optimizer.state, **({} if self.averages is None else self.averages.state), **carried}
+
+    def restore(self, counters: dict[str, Any], params: dict[str, Array], arrays: dict[str, Array]) -> None:
         """Go back to where a trainer was.
 
         Parameters
         ----------
         counters : dict
             What :meth:`counters` returned there.
-        params, moments : dict of str to ndarray
-            The weights and the optimizer's state there.
+        params : dict of str to ndarray
+            The weights there.
+        arrays : dict of str to ndarray
+            What :meth:`arrays` returned there.
         """
         self.step, self.optimizer.step_count = counters["step"], counters["updates"]
         self.best, self.waited = counters["best"], counters["waited"]
         self.validated, self.skipped = counters["validated"], counters["skipped"]
         self.norms = list(counters["norms"])
         self.model.params = {name: array.copy() for name, array in params.items()}
-        self.optimizer.state = {name: array.copy() for name, array in moments.items()}
+        self.optimizer.state = {}
+        for name, array in arrays.items():
+            if name.startswith(CARRIED):
+                self.work.carried[name.removeprefix(CARRIED)] = array.copy()
+            elif name.startswith(PREFIX) and self.averages is not None:
+                self.averages.state[name] = array.copy()
+            else:
+                self.optimizer.state[name] = array.copy()
         saved = counters["plateau"]
         if self.plateau is not None and saved is not None:
             self.plateau.factor, self.plateau.waited = saved["factor"], saved["waited"]
@@ -216,16 +227,7 @@ class Trainer:
     @property
     def _team(self) -> Team:
         settings = self.settings
-        return Team(
-            self.exchange,
-            self.model,
-            self.optimizer,
-            self.train,
-            self.valid,
-            settings.seed,
-            settings.clip_norm,
-            self.class_weights,
-        )
+        return Team(self.exchange, self.work, self.optimizer, settings.seed, settings.clip_norm, self.averages)
 
     def _validation_is_due(self) -> bool:
         if self.step == 0 or self.validated == self.step:
@@ -233,11 +235,11 @@ class Trainer:
         every = self.settings.validate_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.total_steps
 
-    def _update(self, rows: IntArray) -> StepDone:
+    def _update(self, items: IntArray) -> StepDone:
         settings = self.settings
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        loss, hits, norm, finite = self._team.step(self.step, rows, lr)
+        loss, hits, norm, finite = self._team.step(self.step, items, lr)
         if finite:
             self.norms = [*self.norms, norm][-KEPT_NORMS:]
             self.skipped = 0
@@ -247,18 +249,13 @@ class Trainer:
                 self.skipped -= 1
                 raise GradientError(
                     f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: "
-                    f"{self._why(rows)}; {self._norms()}",
+                    f"{self._team.explain(self.step, items)}; {self._norms()}",
                     remedy=self._remedy(),
                 )
         self.step += 1
-        tokens = int(self.train.lengths[rows].sum())
-        return StepDone(self.step, self.epoch, loss, hits / len(rows), lr, norm, len(rows), tokens, skipped=not finite)
-
-    def _why(self, rows: IntArray) -> str:
-        """Compute a batch that was not finite once more, whole, to say where it went wrong; it has moved nothing."""
-        batch = make_batch(self.train, rows)
-        logits, cache, _, grads = self._team.pass_through(self.step, batch)
-        return explain(self.model, batch, rows, cache, logits, grads)
+        texts, tokens, counted = self.work.amount(items)
+        accuracy = hits / max(counted, 1)
+        return StepDone(self.step, self.epoch, loss, accuracy, lr, norm, texts, tokens, not finite, counted)
 
     def _norms(self) -> str:
         return f"the gradient norms before were {', '.join(f'{n:.3g}' for n in self.norms) or 'none'}"
@@ -273,7 +270,7 @@ class Trainer:
 
     def _validate(self) -> Validated:
         try:
-            report = classification_report(self.valid.labels, self._team.score(), self.labels)
+            figures = self._team.evaluate()
         except GradientError:
             broken = not_finite(self.model.params)
             what = f"the weights {broken} are not finite" if broken else "every weight is finite"
@@ -281,11 +278,11 @@ class Trainer:
                 f"after step {self.step} the outputs on the validation part are not finite: {what}; {self._norms()}",
                 remedy="Lower optim.lr",
             ) from None
-        value = report[self.settings.best_metric]
+        value = figures[self.settings.best_metric]
         lower_is_better = self.settings.best_metric == "loss"
         improved = self.best is None or (value < self.best if lower_is_better else value > self.best)
         self.best, self.waited = (value, 0) if improved else (self.best, self.waited + 1)
         self.validated = self.step
         if self.plateau is not None:
-            self.plateau.observe(report["loss"])
-        return Validated(self.step, self.epoch, report["loss"], report["accuracy"], report["macro_f1"], improved)
+            self.plateau.observe(figures["loss"])
+        return Validated(self.step, self.epoch, figures, improved)

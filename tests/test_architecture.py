@@ -17,22 +17,23 @@ ROOT = Path(rnncli.__file__).parent
 # all its modules, "gradcheck." every part of gradcheck that has no room of its own. It imports from floors
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
-    {"errors", "blas", "interruption", "randomness", "machine"},
+    {"errors", "blas", "interruption", "randomness", "machine", "figures"},
     {"workers", "profiling"},
     {"packing"},
     {"layers"},
-    {"optim", "schedules", "gradcheck."},
+    {"optim", "schedules", "averaging", "stacks", "gradcheck."},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
-    {"models", "metrics", "checkpoint", "run_dir"},
-    {"scoring", "postmortem", "sharding"},
-    {"team"},
-    {"training"},
+    {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"},
+    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"},
+    {"team", "classifying", "tagging", "language_modelling"},
+    {"training", "tasks"},
     {"assembly", "trained", "progress", "recording"},
     {"joining"},
     {"resuming"},
-    {"run", "verifying", "evaluation", "gradcheck", "gradcheck.models", "gradcheck.configured"},
+    {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation"}
+    | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured"},
     {"cli"},
     {"__main__", "worker"},
 ]
@@ -42,6 +43,9 @@ KNOWS_CONFIG = {
     *(
         "config",
         "models",
+        "taggers",
+        "language_models",
+        "tasks",
         "run_dir",
         "assembly",
         "trained",
@@ -50,9 +54,11 @@ KNOWS_CONFIG = {
         "run",
         "verifying",
         "evaluation",
+        "tagger_evaluation",
+        "language_evaluation",
         "cli",
     ),
-    *("gradcheck.models", "gradcheck.configured"),
+    *("gradcheck.models", "gradcheck.sequences", "gradcheck.configured"),
 }
 
 HEAVY = {"numpy", "pydantic", "yaml", "tqdm", "requests", "pooch", "safetensors", "scipy"}

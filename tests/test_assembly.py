@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from tiny_runs import prepared, tiny_config, write_csv
 
-from rnncli.assembly import class_weights
 from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import ConfigError
 from rnncli.optim import SGD, Adam
 from rnncli.schedules import Plateau
+from rnncli.tasks.classification import class_weights
 
 
 @pytest.fixture

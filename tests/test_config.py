@@ -222,7 +222,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
-        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, workers, log_every, validate_every, checkpoint_every_steps, checkpoint_every_minutes, best_metric, patience, on_nonfinite, class_weights)"),
+        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, workers, log_every, validate_every, checkpoint_every_steps, checkpoint_every_minutes, patience, on_nonfinite, best_metric, class_weights)"),
         # variants
         (DATA + "model:\n  rnn:\n    cell: lsmt", ":4: model.rnn.cell: 'lsmt' is not allowed (rnn, lstm, gru). Did you mean 'lstm'?"),
         (DATA + "model: {rnn: {cell: [1]}}", ":2: model.rnn.cell: a list is not allowed (rnn, lstm, gru)"),
@@ -275,7 +275,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("data: {train: {format: csv, path: ''}}", ":1: data.train.path: '' is not allowed (text)"),
         ("data: {train: {format: csv, path: a, skip_labels: plot}}", ":1: data.train.skip_labels: 'plot' is not allowed (a list of texts)"),
         ("data:\n  train:\n    format: csv\n    path: a\n    skip_labels:\n    - a\n    - 3", ":7: data.train.skip_labels[1]: 3 is not allowed (text). Put it in quotes"),
-        (DATA + "task: tagging", ":2: task: 'tagging' is not allowed (classification)"),
+        (DATA + "task: taging", ":2: task: 'taging' is not allowed (classification, tagging, language_model). Did you mean 'tagging'?"),
         # class weights
         (DATA + "train: {class_weights: balance}", ":2: train.class_weights: must be null, balanced, or a section of labels with their weights"),
         (DATA + "train: {class_weights: {}}", ":2: train.class_weights: must be null, balanced, or a section of labels with their weights"),

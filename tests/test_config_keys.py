@@ -121,7 +121,7 @@ def sharing(config: Config) -> Any:
     sizes = []
 
     class Watcher(Silent):
-        def started(self, trainer: Any, data: Any) -> None:
+        def started(self, trainer: Any) -> None:
             sizes.append(trainer.exchange.size)
 
     train_run(config, RunDir(Path("shared") / config.name), Watcher(), overwrite=True)

@@ -10,6 +10,7 @@ from rnncli.data.dataset import load_dataset, read_parts
 from rnncli.data.rows import Row
 from rnncli.errors import ConfigError, DataError
 from rnncli.evaluation import evaluate, rows_of_config, source_for_file
+from rnncli.tasks.classification import Labelled
 from rnncli.trained import Trained
 
 
@@ -21,7 +22,8 @@ def config(workdir):
 @pytest.fixture
 def trained(config):
     data = load_dataset(config.data, config.seed, None)
-    return Trained(build_trainer(config, data).model, data.vocabulary, data.labels, config, {"step": 0}, {})
+    learned = Labelled(data.vocabulary, data.labels)
+    return Trained(build_trainer(config, data).model, learned, config, {"step": 0}, {})
 
 
 def rows(*pairs):
@@ -43,7 +45,7 @@ def test_probabilities_come_in_the_order_of_the_rows(trained):
 def test_the_figures_are_those_of_the_probabilities(trained):
     given = rows(*[(f"film {word}", label) for word in ("good", "bad", "dull") for label in ("pos", "neg")])
     got = evaluate(trained, given)
-    classes = np.array([trained.labels.index(row.label) for row in given])
+    classes = np.array([trained.learned.labels.index(row.label) for row in given])
     picked = got.probabilities[np.arange(len(given)), classes]
     assert got.report["loss"] == pytest.approx(-np.log(picked).mean(), rel=1e-5)
     assert got.report["accuracy"] == np.mean(got.probabilities.argmax(axis=1) == classes)

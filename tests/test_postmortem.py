@@ -25,7 +25,7 @@ def data(workdir):
 
 def explained(trainer, rows, change=None):
     """Return what is said of one batch; ``change`` may spoil its logits and gradients."""
-    batch = make_batch(trainer.train, rows)
+    batch = make_batch(trainer.work.train, rows)
     with np.errstate(all="ignore"):
         logits, cache = trainer.model.forward(batch, np.random.default_rng(1))
         _, dlogits = trainer.model.loss(logits, batch.y)
@@ -36,7 +36,7 @@ def explained(trainer, rows, change=None):
 
 
 def tokens(trainer, row):
-    return trainer.train.ids[trainer.train.offsets[row] : trainer.train.offsets[row + 1]]
+    return trainer.work.train.ids[trainer.work.train.offsets[row] : trainer.work.train.offsets[row + 1]]
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -98,7 +98,7 @@ def overflowing(params, cell, layer, direction):
 def test_the_first_gates_that_go_wrong_are_named_with_step_and_text(data, cell, layer, direction):
     rnn = {"cell": cell, "hidden": 16, "layers": 2, "bidirectional": True}
     trainer, _ = prepared(tiny_config(data, model={"rnn": rnn}))
-    lengths = trainer.train.lengths
+    lengths = trainer.work.train.lengths
     longest = int(lengths.argmax())
     rows = np.array([*np.flatnonzero(lengths < lengths[longest])[:3], longest])
     overflowing(trainer.model.params, cell, layer, direction)
@@ -111,7 +111,7 @@ def test_the_first_gates_that_go_wrong_are_named_with_step_and_text(data, cell, 
 def test_the_one_text_that_goes_wrong_is_named(data, cell):
     trainer, _ = prepared(tiny_config(data, model={"rnn": {"cell": cell, "hidden": 16}}))
     token = tokens(trainer, 9)[1]
-    rows = np.array([9, *(row for row in range(len(trainer.train)) if token not in tokens(trainer, row))][:4])
+    rows = np.array([9, *(row for row in range(len(trainer.work.train)) if token not in tokens(trainer, row))][:4])
     params = trainer.model.params
     overflowing(params, cell, 0, "fwd")
     params["embedding.W"][...] = 0
@@ -127,7 +127,7 @@ def test_the_one_text_that_goes_wrong_is_named(data, cell):
 def test_logits_and_gradients_are_named(data):
     trainer, _ = prepared(tiny_config(data))
     rows = np.array([9, 3, 5, 7])
-    order = make_batch(trainer.train, rows).packing.order
+    order = make_batch(trainer.work.train, rows).packing.order
 
     def logits(logits, grads):
         logits[1:3, 0] = np.inf
@@ -167,8 +167,8 @@ class Spoil:
     def __getattr__(self, name):
         return lambda *_: None
 
-    def started(self, trainer, data):
-        self.trainer, self.data = trainer, data
+    def started(self, trainer):
+        self.trainer = trainer
 
     def step(self, event, tokens_per_second):
         if event.step == self.at:
@@ -272,7 +272,7 @@ def test_a_huge_rate_is_told_which_setting_to_change(data, clip_norm, on_nonfini
 def test_a_bad_batch_can_be_skipped(workdir):
     config = tiny_config(write_csv(workdir / "few.csv"), train={"on_nonfinite": "skip"})
     trainer, _ = prepared(config)
-    only = np.setdiff1d(trainer.train.ids, trainer.valid.ids)  # a token that the validation does not read
+    only = np.setdiff1d(trainer.work.train.ids, trainer.work.valid.ids)  # a token that the validation does not read
     trainer.model.params["embedding.W"][only[0]] = np.nan
     run, counted = trainer.run(), []
     while True:

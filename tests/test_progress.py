@@ -19,9 +19,9 @@ def config(tmp_path):
 
 
 def watched(config, stream):
-    trainer, data = prepared(config)
+    trainer, _ = prepared(config)
     progress = ConsoleProgress(config.train.log_every, stream)
-    progress.started(trainer, data)
+    progress.started(trainer)
     events = []
     for event in trainer.run():
         events.append(event)
@@ -40,7 +40,7 @@ def test_a_line_an_interval_and_nothing_else_where_there_is_no_terminal(config):
     assert "\r" not in text
     assert "\x1b" not in text
     first, *lines = text.splitlines()
-    assert first.startswith(f"{len(trainer.train)} texts to train on ({len(trainer.train.ids):,} tokens)")
+    assert first.startswith(f"{len(trainer.work.train)} texts to train on ({len(trainer.work.train.ids):,} tokens)")
     assert "labels neg, pos" in first
     expected = []
     for event in events:
@@ -80,7 +80,7 @@ def test_one_bar_an_epoch_on_a_terminal(config):
     shown = [line.split("\r")[-1].strip() for line in text.split("\n")]
     assert [line for line in shown if line and "validation:" not in line] == [shown[0]]
     assert sum("validation:" in line for line in shown) == 2
-    assert shown[0].startswith(f"{len(trainer.train)} texts to train on")
+    assert shown[0].startswith(f"{len(trainer.work.train)} texts to train on")
 
 
 def test_a_validation_within_an_epoch_interrupts_the_bar_and_it_goes_on_where_it_was(config):
@@ -93,10 +93,10 @@ def test_a_validation_within_an_epoch_interrupts_the_bar_and_it_goes_on_where_it
 
 
 def test_a_bar_is_taken_away_when_the_run_breaks_off(config):
-    trainer, data = prepared(config)
+    trainer, _ = prepared(config)
     stream = Terminal()
     progress = ConsoleProgress(1, stream)
-    progress.started(trainer, data)
+    progress.started(trainer)
     progress.step(next(trainer.run()), 1.0)
     assert progress.bar is not None
     progress.finished()
@@ -107,10 +107,10 @@ def test_a_bar_is_taken_away_when_the_run_breaks_off(config):
 def line_of(config, events, first_step=0):
     """Return the lines that steps give, from a trainer that began at a step."""
     stream = io.StringIO()
-    trainer, data = prepared(config)
+    trainer, _ = prepared(config)
     trainer.step = first_step
     progress = ConsoleProgress(config.train.log_every, stream)
-    progress.started(trainer, data)
+    progress.started(trainer)
     progress.start -= 10  # ten seconds ago
     for event in events:
         progress.step(event, 100.0)
@@ -118,7 +118,7 @@ def line_of(config, events, first_step=0):
 
 
 def step(number, loss=0.5, skipped=False):
-    return StepDone(number, 1, loss, 0.5, 0.01, 1.0, 4, 30, skipped)
+    return StepDone(number, 1, loss, 0.5, 0.01, 1.0, 4, 30, skipped, 4)
 
 
 def test_a_skipped_batch_spoils_no_figure(config):
@@ -182,6 +182,6 @@ def test_many_labels_are_counted_and_not_listed(config, tmp_path):
         "text,label\n" + "".join(f"film {i} n{i % 40},label{i % 40}\n" for i in range(400)), encoding="utf-8"
     )
     stream = io.StringIO()
-    trainer, data = prepared(tiny_config(path))
-    ConsoleProgress(1, stream).started(trainer, data)
+    trainer, _ = prepared(tiny_config(path))
+    ConsoleProgress(1, stream).started(trainer)
     assert "labels 40;" in stream.getvalue()

@@ -27,11 +27,11 @@ def clock(monkeypatch):
 
 
 def step(number, loss=0.5, skipped=False):
-    return StepDone(number, 1, loss, 0.75, 0.01, 2.0, 4, 30, skipped)
+    return StepDone(number, 1, loss, 0.75, 0.01, 2.0, 4, 30, skipped, 4)
 
 
 def validated(number, accuracy=0.5, improved=True):
-    return Validated(number, 1, 0.6, accuracy, 0.4, improved)
+    return Validated(number, 1, {"loss": 0.6, "accuracy": accuracy, "macro_f1": 0.4}, improved)
 
 
 def test_every_so_many_steps_and_every_validation_is_a_row(path):

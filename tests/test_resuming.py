@@ -16,9 +16,10 @@ from rnncli.config import load_config, parse_config
 from rnncli.data.dataset import load_dataset
 from rnncli.errors import CheckpointError, ConfigError, DataError, RnncliError
 from rnncli.recording import Sums
-from rnncli.resuming import SAFE, changed_keys, digest_of_data, flattened, restore_trainer
+from rnncli.resuming import SAFE, changed_keys, flattened, restore_trainer
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
+from rnncli.tasks import TASKS
 from rnncli.trained import load_trained, save_trained
 from rnncli.training import Validated
 from rnncli.verifying import TIMINGS, digests_of
@@ -71,7 +72,7 @@ def saved_after_every_event(config, folder):
 
     def save():
         paths.append(folder / f"{len(paths)}.safetensors")
-        progress = {**trainer.counters(), "sums": asdict(Sums()), "data": digest_of_data(data)}
+        progress = {**trainer.counters(), "sums": asdict(Sums()), "data": TASKS["classification"].digest(data)}
         save_trained(paths[-1], trainer, config, data, progress)
 
     save()
@@ -105,11 +106,11 @@ def test_whatever_is_not_restored_would_be_seen(lost, data, workdir):
     done = 9
     fresh, saved = build_trainer(config, texts), load_trained(paths[done])
     if lost == "moments":
-        saved.moments.clear()
+        saved.arrays.clear()
     else:
         assert saved.progress[lost] != fresh.counters()[lost]
         saved.progress[lost] = fresh.counters()[lost]
-    fresh.restore(saved.progress, saved.model.params, saved.moments)
+    fresh.restore(saved.progress, saved.model.params, saved.arrays)
     went_on = list(fresh.run())
     assert (went_on, digest_of(fresh), fresh.counters()) != (events[done:], digest_of(whole), whole.counters())
 

@@ -23,7 +23,7 @@ FILES = ["best.safetensors", "config.yaml", "last.safetensors", "metrics.jsonl"]
 LOCK = ".lock"
 STEP = [
     *("kind", "step", "epoch", "loss", "accuracy", "lr", "grad_norm", "texts", "tokens"),
-    *("skipped", "tokens_per_second", "seconds", "peak_memory_mb"),
+    *("skipped", "counted", "tokens_per_second", "seconds", "peak_memory_mb"),
 ]
 VALIDATION = [
     *("kind", "step", "epoch", "loss", "accuracy", "macro_f1", "improved", "train_loss"),
@@ -82,7 +82,7 @@ def test_metrics_have_every_validation_and_every_so_many_steps(data):
     assert all(row["tokens_per_second"] > 0 < row["grad_norm"] for row in steps)
     events = [event for event in trainer.run() if hasattr(event, "grad_norm")]
     for row in steps:
-        assert {key: row[key] for key in STEP[1:10]} == dict(events[row["step"] - 1]._asdict())
+        assert {key: row[key] for key in STEP[1:11]} == dict(events[row["step"] - 1]._asdict())
     first = validations[0]
     assert first["train_loss"] == pytest.approx(
         np.average([event.loss for event in events[:6]], weights=[event.texts for event in events[:6]])
@@ -101,7 +101,7 @@ def test_the_summary_says_what_happened(data):
     assert summary.best in summary.validations
     assert summary.best["accuracy"] == max(row["accuracy"] for row in summary.validations)
     assert summary.parameters == sum(array.size for array in trainer.model.params.values())
-    tokens = len(trainer.train.ids) * config.train.epochs
+    tokens = len(trainer.work.train.ids) * config.train.epochs
     assert summary.tokens_per_second == pytest.approx(tokens / summary.train_seconds)
     assert 0 < summary.train_seconds < summary.seconds
     assert 20 < summary.peak_memory_mb < 20_000
@@ -150,7 +150,7 @@ def test_what_is_saved_is_the_model_at_that_step(data):
 def test_best_holds_the_best_by_the_metric(data, metric, epoch, monkeypatch):
     columns = {"accuracy": [0.5, 0.7, 0.6, 0.6], "loss": [0.7, 0.6, 0.5, 0.6], "macro_f1": [0.8, 0.4, 0.6, 0.8]}
     figures = iter([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
-    monkeypatch.setattr("rnncli.training.classification_report", lambda *_: next(figures))
+    monkeypatch.setattr("rnncli.classifying.classification_report", lambda *_: next(figures))
     run_dir, summary = go(tiny_config(data, train={"best_metric": metric, "epochs": 4}))
     assert summary.best["epoch"] == epoch
     assert load_trained(run_dir.best).progress["step"] == summary.best["step"]

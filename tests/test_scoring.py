@@ -15,13 +15,13 @@ def trainer():
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_scores_do_not_depend_on_the_batch_size(trainer, size, monkeypatch):
-    expected = score(trainer.model, trainer.train)
+    expected = score(trainer.model, trainer.work.train)
     monkeypatch.setattr(scoring, "SCORING_BATCH", size)
-    np.testing.assert_allclose(score(trainer.model, trainer.train), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(score(trainer.model, trainer.work.train), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_scores_come_in_the_order_of_the_corpus(trainer):
-    texts = trainer.train
+    texts = trainer.work.train
     assert len(texts) > scoring.SCORING_BATCH
     scores = score(trainer.model, texts)
     assert scores.shape == (len(texts), 2)
@@ -32,8 +32,8 @@ def test_scores_come_in_the_order_of_the_corpus(trainer):
 
 def test_one_logit_becomes_two_scores():
     trainer, _ = prepared(sample_config(model={"loss": "binary"}))
-    scores = score(trainer.model, trainer.valid)
-    assert scores.shape == (len(trainer.valid), 2)
+    scores = score(trainer.model, trainer.work.valid)
+    assert scores.shape == (len(trainer.work.valid), 2)
     assert not scores[:, 0].any()
 
 

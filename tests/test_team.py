@@ -29,13 +29,18 @@ def trainer():
     return trainer
 
 
+def dropout(number):
+    return generator(5, "dropout", number)
+
+
 def team_of(trainer, exchange):
     """Return a rank's team, with weights of its own unless memory is shared."""
     model = replace(trainer.model, params=exchange.place(trainer.model.params if exchange.rank == 0 else None))
+    work = replace(trainer.work, model=model)
     optimizer = replace(trainer.optimizer, state={})
     optimizer.prepare(model.params)
     optimizer.state = exchange.place(optimizer.state if exchange.rank == 0 else None)
-    return Team(exchange, model, optimizer, trainer.train, trainer.valid, 5, 0.5, trainer.class_weights)
+    return Team(exchange, work, optimizer, 5, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_a_step_does_not_depend_on_how_many_share_it(fresh, size, shares_memory)
             team = team_of(trainer, exchange)
             outcomes = [team._step(number, ROWS, 0.01) for number in range(3)]
             team._collect()
-            return outcomes, team.model.params, team.optimizer.state
+            return outcomes, team.work.model.params, team.optimizer.state
 
         return on_every_rank(size, work, shares_memory=shares_memory)
 
@@ -86,7 +91,7 @@ def test_all_ranks_have_the_same_bits(fresh):
         team = team_of(trainer, exchange)
         for number in range(3):
             team._step(number, ROWS, 0.01)
-        return team.model.params
+        return team.work.model.params
 
     first, *others = on_every_rank(3, work)
     for params in others:
@@ -97,12 +102,13 @@ def test_all_ranks_have_the_same_bits(fresh):
 def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(fresh, size):
     trainer = fresh()
     (team,) = on_every_rank(1, lambda exchange: team_of(trainer, exchange))
-    whole = team.pass_through(4, make_batch(trainer.train, ROWS))
+    work = team.work
+    whole = work.pass_through(make_batch(trainer.work.train, ROWS), dropout(4))
     sums = {name: np.zeros_like(array) for name, array in trainer.model.params.items()}
     expected = {name: np.zeros_like(array) for name, array in trainer.model.params.items()}
     for target, grads in [(expected, whole.grads)] + [
-        (sums, team.pass_through(4, make_part(trainer.train, ROWS, places), team._share(ROWS, places)).grads)
-        for places in deal(trainer.train.lengths[ROWS], size)
+        (sums, work.pass_through(make_part(work.train, ROWS, places), dropout(4), work.share(ROWS, places)).grads)
+        for places in deal(trainer.work.train.lengths[ROWS], size)
     ]:
         for name, grad in grads.items():
             if name == "embedding.W":
@@ -117,22 +123,25 @@ def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(fresh, size):
 def test_in_single_precision_the_parts_agree_to_rounding(tmp_path):
     trainer, _ = prepared(sample_config(model=RICH))
     (team,) = on_every_rank(1, lambda exchange: team_of(trainer, exchange))
-    expected = team.pass_through(4, make_batch(trainer.train, ROWS)).grads["rnn0.fwd.Wh"]
+    work = team.work
+    expected = work.pass_through(make_batch(work.train, ROWS), dropout(4)).grads["rnn0.fwd.Wh"]
     parts = [
-        team.pass_through(4, make_part(trainer.train, ROWS, places), team._share(ROWS, places)).grads["rnn0.fwd.Wh"]
-        for places in deal(trainer.train.lengths[ROWS], 2)
+        work.pass_through(make_part(work.train, ROWS, places), dropout(4), work.share(ROWS, places)).grads[
+            "rnn0.fwd.Wh"
+        ]
+        for places in deal(trainer.work.train.lengths[ROWS], 2)
     ]
     np.testing.assert_allclose(parts[0] + parts[1], expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 
 
 def test_what_is_dropped_is_the_same_for_a_part(fresh):
     trainer = fresh()
-    whole = make_batch(trainer.train, ROWS)
+    whole = make_batch(trainer.work.train, ROWS)
     logits, _ = trainer.model.forward(whole, generator(1, "dropout", 0))
     plain, _ = trainer.model.forward(whole)
     assert not np.allclose(logits, plain)
-    for places in deal(trainer.train.lengths[ROWS], 4):
-        part = make_part(trainer.train, ROWS, places)
+    for places in deal(trainer.work.train.lengths[ROWS], 4):
+        part = make_part(trainer.work.train, ROWS, places)
         ours, _ = trainer.model.forward(part, generator(1, "dropout", 0))
         np.testing.assert_allclose(ours, logits[part.part.sequences], rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(part.y, whole.y[part.part.sequences])
@@ -144,23 +153,25 @@ def test_scores_are_the_same_bits_for_any_team(fresh, size, monkeypatch):
 
     monkeypatch.setattr(scoring, "SCORING_BATCH", 16)
     trainer = fresh()
-    expected = scoring.score(trainer.model, trainer.valid)
-    found = on_every_rank(size, lambda exchange: scoring.score(trainer.model, trainer.valid, exchange))[0]
+    expected = scoring.score(trainer.model, trainer.work.valid)
+    found = on_every_rank(size, lambda exchange: scoring.score(trainer.model, trainer.work.valid, exchange))[0]
     assert found.tobytes() == expected.tobytes()
 
 
 def test_a_gradient_that_is_not_finite_on_one_rank_moves_nothing_on_any(tmp_path):
     trainer, _ = prepared(tiny_config(write_csv(tmp_path / "tiny.csv"), train={"batch_size": 8}))
     rows = np.arange(8)
-    token = make_part(trainer.train, rows, deal(trainer.train.lengths[rows], 2)[1]).ids[0]
+    token = make_part(trainer.work.train, rows, deal(trainer.work.train.lengths[rows], 2)[1]).ids[0]
     trainer.model.params["embedding.W"][token] = np.nan
 
     def work(exchange):
         team = team_of(trainer, exchange)
-        before = {name: array.copy() for name, array in team.model.params.items()}
+        before = {name: array.copy() for name, array in team.work.model.params.items()}
         outcome = team._step(0, rows, 0.01)
         assert not outcome.finite
         assert team.optimizer.step_count == 0
-        return all(np.array_equal(before[name], array, equal_nan=True) for name, array in team.model.params.items())
+        return all(
+            np.array_equal(before[name], array, equal_nan=True) for name, array in team.work.model.params.items()
+        )
 
     assert on_every_rank(2, work) == [True, True]

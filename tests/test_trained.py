@@ -7,7 +7,8 @@ from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.data.dataset import load_dataset
 from rnncli.errors import CheckpointError, ConfigError
 from rnncli.scoring import score
-from rnncli.trained import load_trained, save_trained, take_weights
+from rnncli.tasks import TASKS
+from rnncli.trained import load_trained, save_trained
 
 MODELS = [
     {"rnn": {"cell": "rnn", "hidden": 4}},
@@ -32,8 +33,8 @@ def test_all_comes_back(tmp_path, model):
     path, trainer, config, data = saved_run(tmp_path, model=model)
     loaded = load_trained(path)
     assert loaded.config == config
-    assert loaded.labels == data.labels
-    assert loaded.vocabulary.tokens == data.vocabulary.tokens
+    assert loaded.learned.labels == data.labels
+    assert loaded.learned.vocabulary.tokens == data.vocabulary.tokens
     assert loaded.progress["step"] == trainer.step
     assert loaded.progress["updates"] == trainer.optimizer.step_count == trainer.step
     assert loaded.progress["metrics"] == {"accuracy": 0.5}
@@ -147,7 +148,7 @@ def started(folder, source, rows, **changes):
     data = load_dataset(config.data, config.seed, None)
     trainer = build_trainer(config, data)
     before = {name: array.copy() for name, array in trainer.model.params.items()}
-    take_weights(trainer.model, data, load_trained(source), str(source))
+    TASKS["classification"].take_weights(trainer.model, data, load_trained(source), str(source))
     return trainer.model.params, before, data
 
 
@@ -228,7 +229,7 @@ def test_init_from_starts_a_new_run_where_resume_goes_on(tmp_path):
     """Step, moments, schedule and the order of the batches begin anew: the same weights do not make the same run."""
     path, trainer, config, data = saved_run(tmp_path)
     fresh = build_trainer(config, data)
-    take_weights(fresh.model, data, load_trained(path), str(path))
+    TASKS["classification"].take_weights(fresh.model, data, load_trained(path), str(path))
     assert all(array.tobytes() == fresh.model.params[name].tobytes() for name, array in trainer.model.params.items())
     assert (fresh.step, fresh.optimizer.step_count, fresh.optimizer.state) == (0, 0, {})
     first = next(fresh.run())

@@ -32,13 +32,13 @@ def test_it_learns(cell):
     """In the sample, words of praise and blame are negated as often as not: counting words gets 58%."""
     config = sample_config(model={"rnn": {"cell": cell, "hidden": 16}}, train={"epochs": 12})
     trainer, events = trained(config)
-    assert accuracy(trainer.train.labels, score(trainer.model, trainer.train).argmax(axis=1)) > 0.95
-    assert max(event.accuracy for event in validations(events)) > 0.8
+    assert accuracy(trainer.work.train.labels, score(trainer.model, trainer.work.train).argmax(axis=1)) > 0.95
+    assert max(event.figures["accuracy"] for event in validations(events)) > 0.8
 
 
 def test_the_plain_cell_learns_what_it_can(data):
     _, events = trained(tiny_config(data, model={"rnn": {"cell": "rnn", "hidden": 8}}, train={"epochs": 15}))
-    assert validations(events)[-1].accuracy == 1
+    assert validations(events)[-1].figures["accuracy"] == 1
 
 
 PINNED = {
@@ -81,13 +81,13 @@ def test_a_validation_in_between_changes_nothing(data):
 
 def test_epochs_and_steps_are_counted(data):
     trainer, events = trained(tiny_config(data, train={"epochs": 3, "batch_size": 5}))
-    per_epoch = math.ceil(len(trainer.train) / 5)
+    per_epoch = math.ceil(len(trainer.work.train) / 5)
     done = steps(events)
     assert [event.step for event in done] == list(range(1, 3 * per_epoch + 1))
     assert [event.epoch for event in done] == [epoch for epoch in (1, 2, 3) for _ in range(per_epoch)]
     for epoch in (1, 2, 3):
-        assert sum(event.texts for event in done if event.epoch == epoch) == len(trainer.train)
-        assert sum(event.tokens for event in done if event.epoch == epoch) == len(trainer.train.ids)
+        assert sum(event.texts for event in done if event.epoch == epoch) == len(trainer.work.train)
+        assert sum(event.tokens for event in done if event.epoch == epoch) == len(trainer.work.train.ids)
     assert [(event.step, event.epoch) for event in validations(events)] == [(per_epoch * i, i) for i in (1, 2, 3)]
 
 
@@ -107,18 +107,18 @@ def test_the_last_step_is_always_validated(data):
 def test_a_step_reports_its_batch_before_the_update(data):
     config = tiny_config(data, train={"batch_size": 1000, "epochs": 1})
     before, _ = prepared(config)
-    scores = score(before.model, before.train)
+    scores = score(before.model, before.work.train)
     _, events = trained(config)
-    assert events[0].accuracy == pytest.approx(accuracy(before.train.labels, scores.argmax(axis=1)))
+    assert events[0].accuracy == pytest.approx(accuracy(before.work.train.labels, scores.argmax(axis=1)))
     assert events[0].loss == pytest.approx(
-        np.mean(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(scores)), before.train.labels]), rel=1e-5
+        np.mean(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(scores)), before.work.train.labels]), rel=1e-5
     )
 
 
 def scripted(config, metrics, monkeypatch):
     """Run with the figures of its validations given."""
     given = iter(metrics)
-    monkeypatch.setattr("rnncli.training.classification_report", lambda *_: next(given))
+    monkeypatch.setattr("rnncli.classifying.classification_report", lambda *_: next(given))
     trainer, _ = prepared(config)
     return trainer, list(trainer.run())
 
@@ -223,11 +223,11 @@ def test_class_weights_change_the_loss_that_is_trained_on_and_not_that_of_the_va
     plain, events = trained(tiny_config(data, train={"epochs": 1}))
     heavy, heavy_events = trained(tiny_config(data, train={"epochs": 1, "class_weights": {"neg": 9, "pos": 1}}))
     assert events[0].loss != heavy_events[0].loss
-    share = [float((score(t.model, t.valid).argmax(axis=1) == 0).mean()) for t in (plain, heavy)]
+    share = [float((score(t.model, t.work.valid).argmax(axis=1) == 0).mean()) for t in (plain, heavy)]
     assert share[1] > share[0]
     same, _ = prepared(tiny_config(data, train={"class_weights": {"neg": 9, "pos": 1}}))
     without, _ = prepared(tiny_config(data))
-    assert same._validate().loss == without._validate().loss
+    assert same._validate().figures == without._validate().figures
 
 
 def test_a_run_goes_on_from_its_step_with_the_same_batches(data):

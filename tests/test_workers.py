@@ -105,7 +105,7 @@ class KillAt(Silent):
     def __init__(self, step):
         self.at = step
 
-    def started(self, trainer, data):
+    def started(self, trainer):
         self.trainer = trainer
 
     def step(self, event, tokens_per_second):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from rnncli.errors import ConfigError
+
 
 class _DataGroup(click.Group):
     """A group that imports the downloader only when it is asked for."""
@@ -40,11 +42,17 @@ def check(ctx: click.Context, path: Path, overrides: tuple[str, ...], as_json: b
     """
     from dataclasses import asdict
 
-    from rnncli.config import load_config
+    from rnncli.config import Config, load_config
     from rnncli.data.check import check_data
     from rnncli.data.check_text import report_lines
 
     config = load_config(path, overrides)
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"looks at the texts of a classifier; this config is of task {config.task}",
+            where="rnncli data check",
+            remedy=f"What is wrong with the data is also said by: rnncli train {path}",
+        )
     report = check_data(config.data, config.seed)
     if as_json:
         click.echo(json.dumps({"ok": report.ok, **asdict(report)}, indent=2))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,31 @@ from typing import Any
 import click
 
 from rnncli.cli.predictions import predictions_file, refuse_to_overwrite, write_predictions
+from rnncli.config import Config
 from rnncli.data.rows import short_label
+from rnncli.errors import ConfigError
 from rnncli.evaluation import evaluate, rows_of_config, source_for_file
 from rnncli.trained import load_trained
 
 MAX_MATRIX = 20
 MAX_CONFUSIONS = 20
 FORMATS = ["csv", "tsv", "jsonl", "fasttext", "aclimdb", "keras_imdb"]
+SENTENCE_FORMATS = ["conllu", "columns"]
 
 
 @click.command("eval")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="Evaluate on this file or folder instead.")
-@click.option("--format", "data_format", type=click.Choice(FORMATS), help="Format of --data.  [default: by its ending]")
+@click.option(
+    "--format",
+    "data_format",
+    type=click.Choice(FORMATS + SENTENCE_FORMATS),
+    help="Format of --data.  [default: by its ending]",
+)
 @click.option("--text", "text_column", metavar="COLUMN", help="Column of --data that holds the text.")
 @click.option("--label", "label_column", metavar="COLUMN", help="Column of --data that holds the label.")
 @click.option("--word-index", type=click.Path(path_type=Path), help="imdb_word_index.json, for --data in keras_imdb.")
-@click.option("--predictions", type=click.Path(path_type=Path), help="Write one JSON line per text to this file.")
+@click.option("--predictions", type=click.Path(path_type=Path), help="Write what is predicted to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(
     checkpoint: Path,
@@ -40,13 +49,29 @@ def command(
     """Say how good a checkpoint is.
 
     On the test data of its config; without any, on the validation part; or on --data.
+
+    With --predictions a classifier writes one JSON line per text; a tagger the file of sentences with its tags; a
+    language model one JSON line per line of the text with what it costs.
     """
     options = {"text": text_column, "label": label_column, "word_index": word_index}
     given = {key: str(value) for key, value in options.items() if value is not None}
     if data is None and (data_format or given):
         raise click.UsageError("--format, --text, --label and --word-index describe --data, which is missing.")
-    trained = load_trained(checkpoint)
+    trained = load_trained(checkpoint).use_average()
     config = trained.config
+    if not isinstance(config, Config):
+        _refuse_options({**given, "format": data_format} if config.task == "language_model" else given, config.task)
+        if config.task == "tagging":
+            from rnncli.cli import eval_tagging
+
+            eval_tagging.evaluate(trained, checkpoint, data, data_format, predictions, as_json)
+        else:
+            from rnncli.cli import eval_language
+
+            eval_language.evaluate(trained, checkpoint, data, predictions, as_json)
+        return
+    if data_format in SENTENCE_FORMATS:
+        raise ConfigError(f"{data_format} is for taggers", where="--format", remedy=f"Give {', '.join(FORMATS)}")
     if data is not None:
         config = config.model_copy(update={"data": source_for_file(config, data, data_format, given)})
     rows, name = rows_of_config(config)
@@ -59,7 +84,7 @@ def command(
         evaluation = evaluate(trained, rows)
         seconds = time.perf_counter() - start
         if predictions is not None and file is not None:
-            write_predictions(predictions, file, evaluation, trained.labels)
+            write_predictions(predictions, file, evaluation, trained.learned.labels)
     if as_json:
         speed = {"tokens": evaluation.tokens, "seconds": seconds}
         click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **evaluation.report, **speed}))
@@ -69,6 +94,14 @@ def command(
     for line in report_lines(evaluation.report):
         click.echo(line)
     click.echo(f"\n{len(rows):,} texts, {evaluation.tokens:,} tokens in {seconds:.1f} s")
+
+
+def _refuse_options(given: Mapping[str, str | None], task: str) -> None:
+    """Raise for what only a classifier's data is described by."""
+    for key, value in given.items():
+        if value is not None:
+            option = f"--{key.replace('_', '-')}"
+            raise ConfigError(f"has no effect on task {task}", where=option, remedy="Leave it out")
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:

@@ -72,12 +72,12 @@ def command(
 def _configured(path: Path, overrides: tuple[str, ...]) -> Sequence[Any]:
     """Return the rows of a config's model."""
     from rnncli.config import load_config
-    from rnncli.data.dataset import load_dataset
     from rnncli.gradcheck.configured import configured_checks
     from rnncli.run_dir import CACHE
+    from rnncli.tasks import task_of
 
     config = load_config(path, overrides)
-    return configured_checks(config, load_dataset(config.data, config.seed, CACHE))
+    return configured_checks(config, task_of(config).load(config, CACHE))
 
 
 def _line(group: list[Result], width: int) -> str:

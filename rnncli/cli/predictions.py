@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from rnncli.config import DataConfig
+from rnncli.config.base import Section
 from rnncli.errors import ConfigError, RnncliError, elsewhere, unwritable
 from rnncli.evaluation import Evaluation
 
 
-def refuse_to_overwrite(path: Path, checkpoint: Path, sections: Iterable[DataConfig]) -> None:
+def refuse_to_overwrite(path: Path, checkpoint: Path, sections: Iterable[Section], others: Iterable[Path] = ()) -> None:
     """Raise ConfigError if a file of predictions would replace the checkpoint or data.
 
     Parameters
@@ -22,13 +22,15 @@ def refuse_to_overwrite(path: Path, checkpoint: Path, sections: Iterable[DataCon
         Where the predictions are to go.
     checkpoint : Path
         What is evaluated.
-    sections : iterable of DataConfig
-        Whatever names data that must stay.
+    sections : iterable of Section
+        Data sections of configs, which name data that must stay.
+    others : iterable of Path
+        Further files of data.
     """
-    files = {str(checkpoint): "the checkpoint"}
+    files = {str(checkpoint): "the checkpoint", **dict.fromkeys(map(str, others), "a data file")}
     for section in sections:
-        for source in (section.train, section.valid, section.test):
-            values = {} if source is None else source.model_dump()
+        sources = section.model_dump()
+        for values in (sources[part] or {} for part in ("train", "valid", "test")):
             files.update({values[key]: "a data file" for key in ("path", "word_index") if key in values})
     # A text of a folder of data lies in the folder of its label.
     folder = Path(os.path.realpath(path)).parent.parent
@@ -114,6 +116,27 @@ def write_predictions(path: Path, file: IO[str], evaluation: Evaluation, labels:
                 "probabilities": {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)},
             }
             file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+
+
+def write_lines(path: Path, file: IO[str], lines: Iterable[str]) -> None:
+    """Write lines, which end as they are to end.
+
+    Parameters
+    ----------
+    path : Path
+        What to call the file in an error.
+    file : text file
+        Open for writing.
+    lines : iterable of str
+        The lines.
+
+    Raises
+    ------
+    RnncliError
+        If they cannot be written.
+    """
+    with _told(path):
+        file.writelines(lines)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import click
 
 from rnncli.config import load_config
 from rnncli.errors import ConfigError
+from rnncli.figures import FIGURES, Figure
 from rnncli.joining import join
 from rnncli.profiling import blas_peak, profiling
 from rnncli.progress import ConsoleProgress
@@ -59,7 +60,8 @@ def command(
         settings = load_config(config, overrides)
         folder = RunDir(run_dir or RUNS / settings.name)
         progress = ConsoleProgress(settings.train.log_every)
-        progress.reading(settings.data.train.path)
+        source = settings.data.train.model_dump()
+        progress.reading(source.get("path") or source["format"])
         stages = stack.enter_context(profiling()) if profile else None
         summary = train_run(
             settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides, exchange=exchange
@@ -70,7 +72,7 @@ def command(
     else:
         if times:
             _print_profile(times, summary.processes)
-        _print_summary(summary, folder)
+        _print_summary(summary, folder, FIGURES[settings.task])
 
 
 def _misused(what: str) -> ConfigError:
@@ -89,19 +91,21 @@ def _print_profile(times: list[dict[str, Any]], processes: int) -> None:
     click.echo("")
 
 
-def _print_summary(summary: Summary, folder: RunDir) -> None:
-    click.echo(
-        f"{'epoch':>5} {'step':>7} {'train loss':>11} {'valid loss':>11} {'accuracy':>9} {'macro F1':>9} {'seconds':>8}"
-    )
+def _print_summary(summary: Summary, folder: RunDir, figures: tuple[Figure, ...]) -> None:
+    shown = [f for f in figures if any(row.get(f.key) is not None for row in summary.validations)]
+    widths = [max(9, len(figure.heading)) for figure in shown]
+    headings = " ".join(f"{figure.heading:>{width}}" for figure, width in zip(shown, widths, strict=True))
+    click.echo(f"{'epoch':>5} {'step':>7} {'train loss':>11} {'valid loss':>11} {headings} {'seconds':>8}")
     hidden = summary.validations[:-SHOWN]
     if hidden:
         click.echo(f"{'...':>5} {len(hidden)} more in {folder.metrics}")
     for row in [*(row for row in hidden if row is summary.best), *summary.validations[-SHOWN:]]:
         best = "  best" if row is summary.best else ""
         train_loss = "-" if row["train_loss"] is None else f"{row['train_loss']:.4f}"  # None: every batch was skipped
+        columns = " ".join(figure.show(row, width) for figure, width in zip(shown, widths, strict=True))
         click.echo(
             f"{row['epoch']:>5} {row['step']:>7} {train_loss:>11} {row['loss']:>11.4f} "
-            f"{row['accuracy']:>9.2%} {row['macro_f1']:>9.2%} {row['seconds']:>8.1f}{best}"
+            f"{columns} {row['seconds']:>8.1f}{best}"
         )
     if not summary.steps:
         click.echo("nothing was left to train")

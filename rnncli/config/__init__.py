@@ -9,21 +9,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from rnncli.config import loading
 from rnncli.config.base import Section, refuse
 from rnncli.config.data import DataConfig
-from rnncli.config.model import ModelConfig
+from rnncli.config.language import LanguageDataConfig
+from rnncli.config.messages import nearest, shown
+from rnncli.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
 from rnncli.config.optim import AdamConfig, OptimConfig
-from rnncli.config.train import TrainConfig
+from rnncli.config.tagging import TaggingDataConfig
+from rnncli.config.train import LanguageTrainConfig, LoopConfig, TaggingTrainConfig, TrainConfig
+from rnncli.errors import ConfigError
 
 __all__ = [
     "AdamConfig",
     "Config",
     "DataConfig",
+    "LanguageConfig",
+    "LanguageDataConfig",
+    "LanguageModelConfig",
     "ModelConfig",
     "OptimConfig",
+    "RunConfig",
+    "TaggerConfig",
+    "TaggingConfig",
+    "TaggingDataConfig",
     "TrainConfig",
     "dump_config",
     "load_config",
@@ -34,21 +45,19 @@ __all__ = [
 _UNUSABLE_IN_NAMES = frozenset('/\\<>:"|?*')
 
 
-class Config(Section):
-    """A whole run: what to read, what to train, how and for how long."""
+class RunConfig(Section):
+    """What the config of every task has."""
 
     name: str = Field(default="run", description="folder of the run, under runs/")
     seed: int = Field(default=1, ge=0, lt=2**63, description="start of every random choice")
-    task: Literal["classification"] = Field(
-        default="classification", description="what the model learns to say of a text"
-    )
+    task: str = Field(description="what the model learns to say of a text")
     init_from: str | None = Field(
         default=None, min_length=1, description="checkpoint whose weights to start from; tokens are matched by name"
     )
-    data: DataConfig = Field(description="the texts")
-    model: ModelConfig = Field(default=ModelConfig(), description="the network")
+    data: Section = Field(description="the texts")
+    model: Section = Field(description="the network")
     optim: OptimConfig = Field(default=AdamConfig(), description="the optimizer")
-    train: TrainConfig = Field(default=TrainConfig(), description="the training loop")
+    train: LoopConfig = Field(default=LoopConfig(), description="the training loop")
 
     @field_validator("name")
     @classmethod
@@ -59,6 +68,55 @@ class Config(Section):
                 "use letters, digits, '-', '_' and dots that do not come first or last, at most 100"
             )
         return value
+
+
+class Config(RunConfig):
+    """A classifier: what to read, what to train, how and for how long."""
+
+    task: Literal["classification"] = Field(
+        default="classification", description="what the model learns to say of a text"
+    )
+    data: DataConfig = Field(description="the texts")
+    model: ModelConfig = Field(default=ModelConfig(), description="the network")
+    train: TrainConfig = Field(default=TrainConfig(), description="the training loop")
+
+
+class TaggingConfig(RunConfig):
+    """A tagger: what to read, what to train, how and for how long."""
+
+    task: Literal["tagging"] = Field(description="what the model learns to say of a text")
+    data: TaggingDataConfig = Field(description="the sentences")
+    model: TaggerConfig = Field(default=TaggerConfig(), description="the network")
+    train: TaggingTrainConfig = Field(default=TaggingTrainConfig(), description="the training loop")
+
+    @field_validator("model")
+    @classmethod
+    def _sizes_that_are_used(cls, value: TaggerConfig, info: ValidationInfo) -> TaggerConfig:
+        data, spelling = info.data.get("data"), value.spelling
+        if data is None or spelling is None:
+            return value
+        if data.spelling is None:
+            raise refuse("spelling has no effect without data.spelling")
+        if data.spelling.kind == "ngrams" and spelling.hidden is not None:
+            raise refuse("spelling.hidden has no effect with data.spelling.kind ngrams, whose mean is taken")
+        return value
+
+
+class LanguageConfig(RunConfig):
+    """A language model: what to read, what to train, how and for how long."""
+
+    task: Literal["language_model"] = Field(description="what the model learns to say of a text")
+    data: LanguageDataConfig = Field(description="the text")
+    model: LanguageModelConfig = Field(default=LanguageModelConfig(), description="the network")
+    train: LanguageTrainConfig = Field(default=LanguageTrainConfig(), description="the training loop")
+
+
+AnyConfig = Config | TaggingConfig | LanguageConfig
+TASKS: dict[str, type[AnyConfig]] = {
+    "classification": Config,
+    "tagging": TaggingConfig,
+    "language_model": LanguageConfig,
+}
 
 
 def usable_name(text: str) -> str:
@@ -80,7 +138,7 @@ def usable_name(text: str) -> str:
     return kept.lstrip(". -~")[:100].rstrip(". ") or "run"
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     """Read, complete and validate a config file.
 
     Parameters
@@ -92,8 +150,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Returns
     -------
-    Config
-        The frozen config with every default filled in.
+    Config, TaggingConfig or LanguageConfig
+        The frozen config of its task with every default filled in.
 
     Raises
     ------
@@ -102,10 +160,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     loaded = loading.read(Path(path), overrides)
     loaded.data.setdefault("name", usable_name(Path(path).stem))
-    return loading.validate(Config, loaded)
+    return _validated(loaded)
 
 
-def parse_config(values: Mapping[str, Any], where: str) -> Config:
+def parse_config(values: Mapping[str, Any], where: str) -> AnyConfig:
     """Validate a config that is already in memory, such as the one in a checkpoint.
 
     Parameters
@@ -117,23 +175,23 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
 
     Returns
     -------
-    Config
-        The frozen config with every default filled in.
+    Config, TaggingConfig or LanguageConfig
+        The frozen config of its task with every default filled in.
 
     Raises
     ------
     ConfigError
         If anything in it cannot be used: one line for each fault.
     """
-    return loading.validate(Config, loading.from_values(values, where))
+    return _validated(loading.from_values(values, where))
 
 
-def dump_config(config: Config) -> str:
+def dump_config(config: RunConfig) -> str:
     """Return the YAML text of a config, which loads to an equal config.
 
     Parameters
     ----------
-    config : Config
+    config : RunConfig
         Any valid config.
 
     Returns
@@ -142,3 +200,14 @@ def dump_config(config: Config) -> str:
         Every key, defaults included, one a line.
     """
     return loading.to_yaml(config.model_dump())
+
+
+def _validated(loaded: loading.Loaded) -> AnyConfig:
+    """Return the config of the task that is asked for."""
+    task = loaded.data.get("task", "classification")
+    if not isinstance(task, str) or task not in TASKS:
+        raise ConfigError(
+            f"{shown(task)} is not allowed ({', '.join(TASKS)}){nearest(task, list(TASKS))}",
+            where=f"{loaded.where(('task',))}: task" if ("task",) not in loaded.overrides else loaded.where(("task",)),
+        )
+    return loading.validate(TASKS[task], loaded)

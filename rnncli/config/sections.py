@@ -75,8 +75,9 @@ def allowed(info: FieldInfo) -> str:
         if kind in parts:
             words.append(name)
     words += [_bounds(info)] if _bounds(info) else []
-    if any(get_origin(part) is list for part in parts):
-        words.append("a list of texts")
+    for part in parts:
+        if get_origin(part) is list:
+            words.append("a list of whole numbers" if get_args(part) == (int,) else "a list of texts")
     if any(get_origin(part) is dict for part in parts):
         words.append("or a section of labels with a number each")
     if NoneType in parts:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from rnncli.config import Config
+from rnncli.config import RunConfig
 from rnncli.config.sections import allowed, choices, tag_key, tag_value, variants
 from rnncli.config.yaml_text import dump_inline
 
@@ -51,12 +51,12 @@ class KeyInfo(NamedTuple):
         return not self.section and not self.required and self.value != self.default
 
 
-def describe(config: Config, default_name: str | None = None) -> Iterator[KeyInfo]:
+def describe(config: RunConfig, default_name: str | None = None) -> Iterator[KeyInfo]:
     """Yield every key of a config in the order of the schema, a section before its keys.
 
     Parameters
     ----------
-    config : Config
+    config : RunConfig
         Any valid config.
     default_name : str, optional
         The run's name when the file gives none; that of the schema without a file.
@@ -70,12 +70,12 @@ def describe(config: Config, default_name: str | None = None) -> Iterator[KeyInf
         yield entry._replace(default=default_name) if default_name and entry.key == "name" else entry
 
 
-def to_commented_yaml(config: Config, default_name: str | None = None) -> str:
+def to_commented_yaml(config: RunConfig, default_name: str | None = None) -> str:
     """Return YAML that loads to the same config, with each key's meaning as a comment.
 
     Parameters
     ----------
-    config : Config
+    config : RunConfig
         Any valid config.
     default_name : str, optional
         The run's name when the file gives none.

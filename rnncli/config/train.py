@@ -1,10 +1,11 @@
 """The ``train`` section: how long to train and when to look."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
+    ValidationInfo,
     field_validator,
 )
 
@@ -13,8 +14,18 @@ from rnncli.config.base import Section, refuse
 MOST_WORKERS = 1024
 
 
-class TrainConfig(Section):
-    """How long to train and when to look."""
+Averaging = Annotated[
+    float | None,
+    Field(
+        ge=0.5,
+        lt=1,
+        description="validate and keep a running mean of the weights, this much of the old one a step; null: none",
+    ),
+]
+
+
+class LoopConfig(Section):
+    """How long to train and when to look, whatever the task."""
 
     epochs: int = Field(default=3, ge=1, le=10**6, description="passes over the training part")
     max_steps: int | None = Field(
@@ -34,17 +45,11 @@ class TrainConfig(Section):
     checkpoint_every_minutes: float | None = Field(
         default=None, gt=0, le=10**6, description="minutes between saves besides those at validations; null: none"
     )
-    best_metric: Literal["accuracy", "loss", "macro_f1"] = Field(
-        default="accuracy", description="what the best checkpoint has"
-    )
     patience: int | None = Field(
         default=None, ge=1, le=10**6, description="validations without improvement before stopping"
     )
     on_nonfinite: Literal["stop", "skip"] = Field(
         default="stop", description="what to do with a batch whose loss or gradient is not finite"
-    )
-    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
-        default=None, description="weight of each label in the loss: null, balanced, or label: weight"
     )
 
     @field_validator("workers", mode="before")
@@ -53,6 +58,17 @@ class TrainConfig(Section):
         if value == "auto" or (type(value) is int and 1 <= value <= MOST_WORKERS):
             return value
         raise refuse(f"must be a whole number from 1 to {MOST_WORKERS}, or auto")
+
+
+class TrainConfig(LoopConfig):
+    """How long to train a classifier and when to look."""
+
+    best_metric: Literal["accuracy", "loss", "macro_f1"] = Field(
+        default="accuracy", description="what the best checkpoint has"
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None, description="weight of each label in the loss: null, balanced, or label: weight"
+    )
 
     @field_validator("class_weights", mode="before")
     @classmethod
@@ -66,3 +82,34 @@ class TrainConfig(Section):
             if not number or not 0 < weight <= 10**6 or not math.isfinite(weight):
                 raise refuse(f"the weight of label {str(label)!r} must be a number above 0, at most 1000000")
         return {label: float(weight) for label, weight in value.items()}
+
+
+class TaggingTrainConfig(LoopConfig):
+    """How long to train a tagger and when to look."""
+
+    batch_size: int = Field(default=32, ge=1, le=65536, description="sentences per step")
+    best_metric: Literal["accuracy", "loss", "macro_f1", "entity_f1"] = Field(
+        default="accuracy", description="what the best checkpoint has"
+    )
+    average: Averaging = None
+
+
+class LanguageTrainConfig(LoopConfig):
+    """How long to train a language model and when to look; the best checkpoint has the lowest loss."""
+
+    batch_size: int = Field(default=64, ge=1, le=65536, description="parts of the text that are read side by side")
+    window: int = Field(
+        default=128, ge=1, le=65536, description="tokens of each part per step, through which gradients flow back"
+    )
+    average: Averaging = None
+    samples: int = Field(default=0, ge=0, le=100, description="texts to write to the log at each validation")
+    sample_length: int | None = Field(
+        default=None, ge=1, le=10**6, description="tokens of each of them; null: 300; needs samples"
+    )
+
+    @field_validator("sample_length")
+    @classmethod
+    def _of_some_samples(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and not info.data.get("samples"):
+            raise refuse("has no effect without train.samples")
+        return value

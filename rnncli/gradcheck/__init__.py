@@ -2,18 +2,25 @@
 
 ``rnncli gradcheck`` prints what :func:`run_checks` finds. How a derivative is computed and compared is described in
 :mod:`rnncli.gradcheck.numeric`; the rows are in ``cells.py``, ``layers.py``, ``models.py``,
-``identities.py`` and ``formulas.py``.
+``sequences.py``, ``identities.py`` and ``formulas.py``.
 """
 
 from collections.abc import Callable, Collection, Sequence
 
-from rnncli.gradcheck import cells, formulas, identities, layers, models
+from rnncli.gradcheck import cells, formulas, identities, layers, models, sequences
 from rnncli.gradcheck.checks import Check, Result, run_check
 from rnncli.gradcheck.numeric import TOLERANCE, Point
 
 __all__ = ["ALL_CHECKS", "TOLERANCE", "Point", "Result", "check_names", "run_checks"]
 
-ALL_CHECKS: tuple[Check, ...] = (*cells.CHECKS, *layers.CHECKS, *models.CHECKS, *identities.CHECKS, *formulas.CHECKS)
+ALL_CHECKS: tuple[Check, ...] = (
+    *cells.CHECKS,
+    *layers.CHECKS,
+    *models.CHECKS,
+    *sequences.CHECKS,
+    *identities.CHECKS,
+    *formulas.CHECKS,
+)
 
 
 def check_names() -> list[str]:

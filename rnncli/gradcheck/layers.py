@@ -28,6 +28,8 @@ from rnncli.layers import (
     word_embedding_backward,
     word_embedding_forward,
 )
+from rnncli.layers.losses import masked_softmax_loss
+from rnncli.layers.output import affine_softmax_loss
 from rnncli.packing import LARGE_GROUP, Array, make_packing
 
 
@@ -118,6 +120,29 @@ def _temporal(rng: np.random.Generator, *, average: Any) -> Case:
     return _loss(rng, shape=(4, 4, 3), loss=partial(temporal_softmax_loss, y=y, mask=mask, average=average))
 
 
+def _output(rng: np.random.Generator, *, block: int, count: int | None, transposed: bool) -> Case:
+    """Wrap an output layer with its loss, whose gradients come along with it."""
+    y = rng.integers(0, 4, 7)
+    shapes = {"x": (7, 3), "w": (4, 3) if transposed else (3, 4), "b": (4,)}
+
+    def forward(inputs: Inputs) -> tuple[list[Array], Any]:
+        x, w, b = inputs.values()
+        found = affine_softmax_loss(x, w.T if transposed else w, b, y, count, block)
+        return [np.array(found.loss)], found
+
+    def backward(douts: Sequence[Array], found: Any) -> Inputs:
+        dw = found.dw.T if transposed else found.dw
+        return {"x": douts[0] * found.dx, "w": douts[0] * dw, "b": douts[0] * found.db}
+
+    return Case({name: rng.standard_normal(shape) for name, shape in shapes.items()}, forward, backward)
+
+
+def _masked(rng: np.random.Generator) -> Case:
+    mask = np.array([True, False, True, True, False])
+    y = np.array([2, 9, 1, 0, 3])  # where it does not count, a class may be none of them
+    return _loss(rng, shape=(5, 3), loss=partial(masked_softmax_loss, y=y, mask=mask, count=4))
+
+
 CHECKS = (
     GradientCheck("affine", partial(_affine, shape=(4, 3))),
     GradientCheck("temporal affine", partial(_affine, shape=(4, 5, 3)), limit=60),
@@ -130,4 +155,7 @@ CHECKS = (
     GradientCheck("binary loss, class and row weights", partial(_binary, weighted=True)),
     GradientCheck("temporal loss, per sequence, masked", partial(_temporal, average="batch")),
     GradientCheck("temporal loss, per token, masked", partial(_temporal, average="tokens")),
+    GradientCheck("softmax loss of some rows", _masked),
+    GradientCheck("output layer with its loss", partial(_output, block=1000, count=None, transposed=False)),
+    GradientCheck("output layer, in blocks, tied", partial(_output, block=9, count=11, transposed=True)),
 )

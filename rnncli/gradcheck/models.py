@@ -55,12 +55,12 @@ def model_case(given: ModelCase) -> Case:
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
         dlogits, model_cache = cache
         grads = model.backward(douts[0] * dlogits, model_cache)
-        return {name: _dense(name, grad, model.params[name].shape) for name, grad in grads.items()}
+        return {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
 
     return Case(model.params, forward, backward, {"embedding.W": np.unique(batch.ids)})
 
 
-def _dense(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array:
+def dense_gradient(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array:
     """Write out a sparse gradient, which may not name a row twice: an optimizer would count one of the two."""
     if not isinstance(grad, SparseRows):
         return grad
@@ -135,20 +135,20 @@ def _backwards(batch: Batch) -> Batch:
     return batch._replace(ids=batch.ids[rows])
 
 
-def unsettle(model: Model, rng: np.random.Generator) -> None:
+def unsettle(model: Any, rng: np.random.Generator) -> None:
     """Move fresh weights to where every term of a gradient counts.
 
     Fresh embeddings are so small that each tanh is almost its argument, and fresh biases are zero.
 
     Parameters
     ----------
-    model : Model
+    model : Model, Tagger or LanguageModel
         In float64; its parameters are changed.
     rng : numpy.random.Generator
         Draws the biases.
     """
     for name, array in model.params.items():
-        if name == "embedding.W":
+        if name in ("embedding.W", "spelling.W"):
             array *= 0.7 / EMBEDDING_SCALE
         elif array.ndim == 1:
             array += 0.3 * rng.standard_normal(array.shape)

@@ -63,6 +63,39 @@ def binary_loss(x: Array, y: NDArray[np.integer], *, weights: Array | None = Non
     return float(np.sum(rows * share)), ((sigmoid(z) - y_float) * share)[:, None]
 
 
+def masked_softmax_loss(
+    x: Array, y: NDArray[np.integer], mask: NDArray[np.bool_], count: int | None = None
+) -> tuple[float, Array]:
+    """Compute the softmax cross-entropy of the rows that count, and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray of shape (R, C)
+        Scores of each class.
+    y : ndarray of int, shape (R,)
+        The true class, in [0, C) where the mask is true.
+    mask : ndarray of bool, shape (R,)
+        Which rows count.
+    count : int, optional
+        What the sum over these rows is divided by; their number when not given.
+
+    Returns
+    -------
+    loss : float
+        In nats; 0 where no row counts.
+    dx : ndarray of shape (R, C)
+        Gradient of the scores, zero in the other rows.
+    """
+    rows = np.flatnonzero(mask)
+    dx = np.zeros_like(x)
+    if not len(rows):
+        return 0.0, dx
+    mean, dmean = softmax_loss(x[rows], y[rows])
+    scale = len(rows) / (count or len(rows))
+    dx[rows] = dmean * np.asarray(scale, x.dtype)
+    return mean * scale, dx
+
+
 def temporal_softmax_loss(
     x: Array, y: NDArray[np.integer], mask: NDArray[np.generic], *, average: Literal["batch", "tokens"] = "batch"
 ) -> tuple[float, Array]:
@@ -87,16 +120,9 @@ def temporal_softmax_loss(
         Gradient of the scores, zero where masked.
     """
     N, T, V = x.shape
-    flat_mask = np.asarray(mask, bool).reshape(N * T)
-    count = max(int(flat_mask.sum()), 1) if average == "tokens" else N
-    dx = np.zeros((N * T, V), x.dtype)
-    rows = x.reshape(N * T, V)[flat_mask]
-    if not len(rows):
-        return 0.0, dx.reshape(N, T, V)
-    mean, dmean = softmax_loss(rows, y.reshape(N * T)[flat_mask])
-    scale = len(rows) / count
-    dx[flat_mask] = dmean * np.asarray(scale, x.dtype)
-    return mean * scale, dx.reshape(N, T, V)
+    flat = np.asarray(mask, bool).reshape(N * T)
+    loss, dx = masked_softmax_loss(x.reshape(N * T, V), y.reshape(N * T), flat, N if average == "batch" else None)
+    return loss, dx.reshape(N, T, V)
 
 
 def _shares(N: int, weights: Array | None, dtype: np.dtype[np.floating]) -> Array:

@@ -50,7 +50,7 @@ def trained(folder: Path) -> tuple[Any, Any, Any, Path]:
     from rnncli.config import parse_config
     from rnncli.data.dataset import load_dataset
     from rnncli.recording import Sums
-    from rnncli.resuming import digest_of_data
+    from rnncli.tasks import TASKS
     from rnncli.trained import save_trained
 
     table = folder / "t.csv"
@@ -63,7 +63,12 @@ def trained(folder: Path) -> tuple[Any, Any, Any, Path]:
     trainer = build_trainer(config, data)
     list(trainer.run())
     path = folder / "whole.safetensors"
-    progress = {**trainer.counters(), "sums": vars(Sums()), "data": digest_of_data(data), "metrics": None}
+    progress = {
+        **trainer.counters(),
+        "sums": vars(Sums()),
+        "data": TASKS["classification"].digest(data),
+        "metrics": None,
+    }
     save_trained(path, trainer, config, data, progress)
     return config, data, build_trainer(config, data), path
 
@@ -162,7 +167,7 @@ def make_check(folder: Path) -> Check:
             assert path.read_bytes() != whole_bytes
             return
         try:
-            evaluate(loaded, [Row("good film", loaded.labels[0], "x:1")])
+            evaluate(loaded, [Row("good film", loaded.learned.labels[0], "x:1")])
         except GradientError as error:
             refused_well(error)
         try:

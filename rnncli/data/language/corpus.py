@@ -90,10 +90,10 @@ def load_corpus(data: LanguageSettings, cache_dir: Path) -> Corpus:
         If sub-words are asked for and the tokenizers package is not installed.
     """
     path = cache_dir / corpus_key(data)
-    found = _read_entry(path)
+    found = open_corpus(path)
     if found is None:
         make_entry(path, partial(_encode_parts, data))
-        found = _read_entry(path)
+        found = open_corpus(path)
     if found is None:
         raise DataError("what was just written cannot be read back", where=str(path), remedy="Check the disk")
     return found
@@ -176,8 +176,19 @@ def _parts(data: LanguageSettings) -> tuple[Blocks, Blocks]:
     return lambda: part_of(whole(), 0, cut), lambda: part_of(whole(), cut, None)
 
 
-def _read_entry(path: Path) -> Corpus | None:
-    """Return the corpus that is in the cache."""
+def open_corpus(path: Path) -> Corpus | None:
+    """Return a corpus that is in the cache.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+
+    Returns
+    -------
+    Corpus or None
+        None where there is none, or it is damaged.
+    """
     entry = open_entry(path)
     if entry is None:
         return None

@@ -1,0 +1,303 @@
+"""The language model: embedding, recurrent layers, and a probability of every token to come next.
+
+Parameters are a flat dict of named arrays: ``embedding.W``, ``rnn0.fwd.Wx``, ``output.b`` and, unless the output layer
+has the embedding's weights, ``output.w``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnncli.config import LanguageModelConfig
+from rnncli.data.language.steps import Masks, Steps
+from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform
+from rnncli.layers.dropout import dropout_mask
+from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
+from rnncli.layers.recurrent import Cell
+from rnncli.optim import Gradient, SparseRows
+from rnncli.packing import Array, IntArray, group_rows, sum_by_group
+from rnncli.profiling import stage
+from rnncli.stacks import (
+    Places,
+    State,
+    drop,
+    fresh_layer,
+    layer_names,
+    layer_shapes,
+    stack_backward,
+    stack_forward,
+    undrop,
+)
+
+EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
+
+
+@dataclass
+class LanguageModel:
+    """A model that says what comes next.
+
+    Attributes
+    ----------
+    cell : Cell
+        The cell of every layer.
+    layers : int
+        Recurrent layers.
+    embedding_dropout, between_dropout, state_dropout, output_dropout : float
+        Rates: of the embedded tokens, between layers, of the weights from state to state, of the last states.
+    variational : bool
+        Whether what is dropped of a stream's vectors stays so for the window. Otherwise a mask is drawn for each
+        step, and for embeddings one for each distinct token. The weights' mask always holds for a window.
+    params : dict of str to ndarray
+        The weights; without ``output.w`` the output layer has those of the embedding.
+    """
+
+    cell: Cell
+    layers: int
+    embedding_dropout: float
+    between_dropout: float
+    state_dropout: float
+    output_dropout: float
+    variational: bool
+    params: dict[str, Array]
+
+    @property
+    def tied(self) -> bool:
+        """Whether the output layer has the embedding's weights."""
+        return "output.w" not in self.params
+
+    @property
+    def sparse(self) -> tuple[str, ...]:
+        """The weights whose gradients are ``SparseRows``: the embedding, unless every token's row gets a gradient."""
+        return () if self.tied else ("embedding.W",)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The size of each layer's state."""
+        return [len(self.params[f"rnn{layer}.fwd.Wh"]) for layer in range(self.layers)]
+
+    def fresh_state(self, N: int) -> list[State]:
+        """Return the state of N streams before any token."""
+        dtype = self.params["embedding.W"].dtype
+        return [
+            (np.zeros((N, H), dtype), np.zeros((N, H), dtype) if self.cell.has_cell_state else None) for H in self.sizes
+        ]
+
+    def forward(
+        self,
+        steps: Steps,
+        state: Sequence[State],
+        rng: np.random.Generator | None = None,
+        masks: Masks | None = None,
+        *,
+        keep: bool = True,
+    ) -> tuple[Array, list[State], Any]:
+        """Read some steps.
+
+        Parameters
+        ----------
+        steps : Steps
+            The tokens.
+        state : sequence of (h, c)
+            Of each layer, (N, H), before these steps; not changed.
+        rng : numpy.random.Generator, optional
+            For dropout; without it nothing is dropped (evaluation).
+        masks : Masks, optional
+            Where the steps lie; with ``rng``.
+        keep : bool
+            Keep what :meth:`backward` needs.
+
+        Returns
+        -------
+        out : ndarray of shape (R, H)
+            What the output layer gets, for :meth:`loss` or :meth:`nats`.
+        state : list of (h, c)
+            After these steps.
+        cache
+            For :meth:`backward`.
+        """
+        W, rnn = self.params["embedding.W"], rng if masks is not None else None
+        cells = None if masks is None else masks.streams if self.variational else masks.cells
+        with stage("embedding"):
+            groups = group_rows(steps.ids)
+            by_stream = self.variational and rnn is not None and self.embedding_dropout > 0
+            if by_stream:  # the same token is not the same input in every stream
+                x, dropped = drop(W[steps.ids], self.embedding_dropout, rnn, cells)
+            else:  # only the distinct tokens pass through the first layer's weights
+                tokens = None if masks is None else masks.tokens
+                places = None if tokens is None else Places(np.searchsorted(tokens, groups.values), len(tokens))
+                x, dropped = drop(W[groups.values], self.embedding_dropout, rnn, places)
+        weights, weight_masks = self._weights(rnn)
+        initial = [(_begin(h, steps), None if c is None else _begin(c, steps)) for h, c in state]
+        h, finals, run = stack_forward(
+            self.cell,
+            [[own] for own in weights],
+            x,
+            steps.packing,
+            groups=None if by_stream else groups,
+            initial=initial,
+            between=None if rnn is None else lambda x: drop(x, self.between_dropout, rnn, cells),
+            keep=keep,
+        )
+        after = [(h_[steps.last], None if c_ is None else c_[steps.last]) for h_, c_ in finals]
+        with stage("output"):
+            out, mask = drop(h, self.output_dropout, rnn, cells)
+        return out, after, (groups, by_stream, dropped, weight_masks, run, mask)
+
+    def loss(self, out: Array, y: IntArray, count: int | None = None) -> OutputLoss:
+        """Compute the loss and its gradients by what :meth:`forward` gave and by the output layer's weights.
+
+        Parameters
+        ----------
+        out : ndarray of shape (R, H)
+            From :meth:`forward`.
+        y : ndarray of int, shape (R,)
+            The token that comes after each.
+        count : int, optional
+            Tokens to take the mean over; R when not given.
+
+        Returns
+        -------
+        OutputLoss
+            In nats.
+        """
+        return affine_softmax_loss(out, *self._output(), y, count)
+
+    def nats(self, out: Array, y: IntArray) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """Return what each token costs, and whether it was the likeliest."""
+        return affine_softmax_nats(out, *self._output(), y)
+
+    def backward(self, loss: OutputLoss, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+        """Compute the gradient of every parameter; the state before the steps is taken as given.
+
+        Parameters
+        ----------
+        loss : OutputLoss
+            From :meth:`loss`.
+        cache
+            From :meth:`forward`.
+        spend : bool
+            Use the cache up, which saves memory.
+
+        Returns
+        -------
+        dict of str to ndarray or SparseRows
+            One gradient for every parameter.
+        """
+        groups, by_stream, dropped, weight_masks, run, mask = cache
+        grads: dict[str, Gradient] = {"output.b": loss.db}
+        dx, layers = stack_backward(undrop(loss.dx, mask), run, spend=spend)
+        for layer, (own,) in enumerate(layers):
+            for name, grad in zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True):
+                hidden = weight_masks[layer] is not None and name.endswith(".Wh")
+                grads[name] = grad * weight_masks[layer] if hidden else grad
+        with stage("embedding"):
+            dx = undrop(dx, dropped)
+            rows = sum_by_group(dx, groups) if by_stream else dx
+            if self.tied:
+                dW = np.ascontiguousarray(loss.dw.T)
+                dW[groups.values] += rows
+                grads["embedding.W"] = dW
+            else:
+                grads |= {"output.w": loss.dw, "embedding.W": SparseRows(groups.values, rows)}
+        return grads
+
+    def _output(self) -> tuple[Array, Array]:
+        w = self.params["embedding.W"].T if self.tied else self.params["output.w"]
+        return w, self.params["output.b"]
+
+    def _weights(self, rng: np.random.Generator | None) -> tuple[list[list[Array]], list[Array | None]]:
+        """Return each layer's weights, those from state to state with some dropped, and the masks of these."""
+        weights, masks = [], []
+        for layer in range(self.layers):
+            own = [self.params[name] for name in layer_names(self.cell, f"rnn{layer}.fwd")]
+            mask = None
+            if rng is not None and self.state_dropout:
+                mask = dropout_mask(own[1].shape, self.state_dropout, rng, own[1].dtype)
+                own[1] = own[1] * mask
+            weights.append(own)
+            masks.append(mask)
+        return weights, masks
+
+
+def _begin(state: Array, steps: Steps) -> Array:
+    """Return the state that each packed sequence begins with."""
+    out = state[steps.streams]
+    out[steps.fresh] = 0
+    return out
+
+
+def language_shapes(config: LanguageModelConfig, tokens: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a language model.
+
+    Parameters
+    ----------
+    config : LanguageModelConfig
+        The ``model`` section of a config.
+    tokens : int
+        V.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        In the order in which the first weights are drawn.
+    """
+    inputs = config.embedding.dim
+    shapes: dict[str, tuple[int, ...]] = {"embedding.W": (tokens, inputs)}
+    for layer, H in enumerate(config.rnn.sizes):
+        shapes |= layer_shapes(_cell(config), f"rnn{layer}.fwd", inputs, H)
+        inputs = H
+    return shapes | ({} if config.tied else {"output.w": (inputs, tokens)}) | {"output.b": (tokens,)}
+
+
+def build_language_model(
+    config: LanguageModelConfig, tokens: int, rng: np.random.Generator, dtype: type = np.float32
+) -> LanguageModel:
+    """Build a language model with fresh weights.
+
+    Parameters
+    ----------
+    config : LanguageModelConfig
+        The ``model`` section of a config.
+    tokens : int
+        V.
+    rng : numpy.random.Generator
+        Draws the first weights.
+    dtype : type
+        float32 to train, float64 to check gradients.
+
+    Returns
+    -------
+    LanguageModel
+        The model.
+    """
+    shapes = language_shapes(config, tokens)
+    forget_bias = config.rnn.forget_bias if config.rnn.cell == "lstm" else None
+    params: dict[str, Array] = {"embedding.W": rng.normal(0, EMBEDDING_SCALE, shapes["embedding.W"])}
+    for layer in range(len(config.rnn.sizes)):
+        own = {name: shape for name, shape in shapes.items() if name.startswith(f"rnn{layer}.")}
+        params |= fresh_layer(own, rng, forget_bias)
+    if not config.tied:
+        params["output.w"] = glorot_uniform((shapes["output.w"][0], tokens), rng)
+    params["output.b"] = np.zeros(tokens)
+    return language_model_with(config, {name: array.astype(dtype, copy=False) for name, array in params.items()})
+
+
+def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -> LanguageModel:
+    """Build a language model of weights that there are, which are not copied."""
+    return LanguageModel(
+        cell=_cell(config),
+        layers=len(config.rnn.sizes),
+        embedding_dropout=config.embedding.dropout,
+        between_dropout=config.rnn.dropout,
+        state_dropout=config.rnn.state_dropout,
+        output_dropout=config.dropout,
+        variational=config.variational,
+        params=params,
+    )
+
+
+def _cell(config: LanguageModelConfig) -> Cell:
+    rnn = config.rnn
+    return GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]

@@ -1,0 +1,222 @@
+"""Recurrent layers one on top of the other, of one direction or two, on packed rows; and dropout for batches in parts.
+
+What every model but the classifier's own loop is made of.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.layers import GRU_RESET_AFTER
+from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from rnncli.layers.initializers import glorot_uniform, orthogonal
+from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
+from rnncli.packing import Array, Grouping, IntArray, Packing
+
+LayerWeights = Sequence[Sequence[Array]]  # for each direction: Wx, Wh, b and the cell's own further weights
+State = tuple[Array, Array | None]  # h (N, H), and c (N, H) for a cell that has one
+Drop = Callable[[Array], tuple[Array, Array | None]]
+
+
+class Places(NamedTuple):
+    """Which rows of a mask belong to a part of a batch: it is drawn for the whole, so that parts agree.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (R,)
+        For each row here, its row of the mask.
+    total : int
+        Rows of the mask.
+    """
+
+    rows: IntArray
+    total: int
+
+
+def drop(x: Array, rate: float, rng: np.random.Generator | None, places: Places | None) -> tuple[Array, Array | None]:
+    """Drop out of the rows of x.
+
+    Parameters
+    ----------
+    x : ndarray of shape (R, D)
+        Rows.
+    rate : float
+        Fraction to zero.
+    rng : numpy.random.Generator or None
+        Moved on by the mask of all rows; None drops nothing.
+    places : Places or None
+        None if each row has a mask of its own, in order.
+
+    Returns
+    -------
+    out : ndarray of shape (R, D)
+        x itself where nothing is dropped.
+    mask : ndarray of shape (R, D) or None
+        For :func:`undrop`.
+    """
+    if rng is None or rate == 0:
+        return x, None
+    if places is None:
+        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
+    return dropout_forward(x, dropout_mask((places.total, x.shape[1]), rate, rng, x.dtype)[places.rows])
+
+
+def undrop(dout: Array, mask: Array | None) -> Array:
+    """Back-propagate through :func:`drop`."""
+    return dout if mask is None else dropout_backward(dout, mask)
+
+
+def stack_forward(
+    cell: Cell,
+    layers: Sequence[LayerWeights],
+    x: Array,
+    packing: Packing,
+    *,
+    groups: Grouping | None = None,
+    initial: Sequence[State] | None = None,
+    between: Drop | None = None,
+    keep: bool = True,
+) -> tuple[Array, list[State], Any]:
+    """Run layers over packed sequences.
+
+    Parameters
+    ----------
+    cell : Cell
+        Of every layer.
+    layers : sequence of LayerWeights
+        From the input on; the second direction, if there is one, reads from the end.
+    x : ndarray of shape (R, D), or (U, D) with ``groups``
+        Inputs, as for :func:`rnncli.layers.recurrent.recurrent_forward`.
+    packing : Packing
+        The layout.
+    groups : Grouping, optional
+        Rows grouped by what they read of x.
+    initial : sequence of (h0, c0), optional
+        Of each layer of one direction, in packed order; zero when not given.
+    between : callable, optional
+        Drops out of the input of each layer but the first.
+    keep : bool
+        Keep what the backward pass needs.
+
+    Returns
+    -------
+    out : ndarray of shape (R, directions * H)
+        The states of the last layer.
+    finals : list of (h, c)
+        The state after the last step of each layer and direction, in packed order.
+    cache
+        For :func:`stack_backward`.
+    """
+    runs: list[Any] = []
+    masks: list[Array | None] = []
+    finals: list[State] = []
+    N = len(packing.order)
+    for layer, directions in enumerate(layers):
+        mask = None
+        if layer and between is not None:
+            x, mask = between(x)
+        masks.append(mask)
+        H = len(directions[0][1])
+        out = np.empty((packing.rows, len(directions) * H), x.dtype)
+        h0, c0 = (np.zeros((N, H), x.dtype), None) if initial is None else initial[layer]
+        for d, (Wx, Wh, b, *more) in enumerate(directions):
+            _, h, c, cache = recurrent_forward(
+                cell,
+                x,
+                packing,
+                h0,
+                Wx,
+                Wh,
+                b,
+                *more,
+                groups=None if layer else groups,
+                c0=c0,
+                reverse=d == 1,
+                keep=keep,
+                out=out[:, d * H : (d + 1) * H],
+            )
+            runs.append(cache)
+            finals.append((h, c))
+        x = out
+    return x, finals, (runs, masks)
+
+
+def stack_backward(dout: Array, cache: Any, *, spend: bool = False) -> tuple[Array, list[list[tuple[Array, ...]]]]:
+    """Back-propagate through :func:`stack_forward`.
+
+    Parameters
+    ----------
+    dout : ndarray of shape (R, directions * H)
+        Gradient of the last layer's states.
+    cache
+        From the forward pass.
+    spend : bool
+        Use the cache up.
+
+    Returns
+    -------
+    dx : ndarray of the shape of x
+        With groups, the sum over each one's rows.
+    grads : list of list of tuple of ndarray
+        For each layer and direction, the gradients in the order of its weights.
+    """
+    runs, masks = cache
+    directions = len(runs) // len(masks)
+    grads: list[list[tuple[Array, ...]]] = []
+    for layer in reversed(range(len(masks))):
+        H = dout.shape[1] // directions
+        own, dinputs = [], []
+        for d in range(directions):
+            run = runs[layer * directions + d]
+            dinput, _, _, dWx, dWh, db, more = recurrent_backward(dout[:, d * H : (d + 1) * H], run, spend=spend)
+            dinputs.append(dinput)
+            own.append((dWx, dWh, db, *more))
+        grads.insert(0, own)
+        dout = undrop(sum(dinputs[1:], start=dinputs[0]), masks[layer])
+    return dout, grads
+
+
+def layer_names(cell: Cell, prefix: str) -> list[str]:
+    """Return the names of the weights of one direction of a layer, in order."""
+    suffixes = ("Wx", "Wh", "b", "bhn") if cell is GRU_RESET_AFTER else ("Wx", "Wh", "b")
+    return [f"{prefix}.{suffix}" for suffix in suffixes]
+
+
+def layer_shapes(cell: Cell, prefix: str, inputs: int, H: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights of one direction of a layer."""
+    shapes: list[tuple[int, ...]] = [(inputs, cell.gates * H), (H, cell.gates * H), (cell.gates * H,), (H,)]
+    names = layer_names(cell, prefix)
+    return dict(zip(names, shapes, strict=False))
+
+
+def fresh_layer(
+    shapes: dict[str, tuple[int, ...]], rng: np.random.Generator, forget_bias: float | None
+) -> dict[str, Array]:
+    """Draw the first weights of one direction of a layer.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        From :func:`layer_shapes`.
+    rng : numpy.random.Generator
+        Glorot uniform for inputs, orthogonal for states.
+    forget_bias : float or None
+        Bias of the forget gate of an LSTM; None for the other cells.
+
+    Returns
+    -------
+    dict of str to ndarray
+        In float64.
+    """
+    params: dict[str, Array] = {}
+    H = next(shape[0] for name, shape in shapes.items() if name.endswith(".Wh"))
+    for name, shape in shapes.items():
+        if len(shape) == 2:
+            draw = glorot_uniform if name.endswith(".Wx") else orthogonal
+            params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
+        else:
+            params[name] = np.zeros(shape)
+            if forget_bias is not None and name.endswith(".b"):
+                params[name][H : 2 * H] = forget_bias
+    return params

@@ -1,0 +1,172 @@
+"""Classification: from config and texts to work, and what travels with the weights."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.classifying import Classifying
+from rnncli.config import Config
+from rnncli.data.dataset import Dataset, EncodedTexts, load_dataset
+from rnncli.data.vocabulary import UNKNOWN, Vocabulary
+from rnncli.errors import ConfigError, shown_on_one_line
+from rnncli.models import Model, build_model, model_with, weight_shapes
+from rnncli.packing import Array
+from rnncli.randomness import generator
+from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.weights import Source, match_tokens, take_arrays
+from rnncli.workers.exchange import Anything, Exchange
+
+_TEXTS = ("ids", "offsets", "labels")
+
+
+class Labelled(NamedTuple):
+    """What a classifier learned from its training part.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+        Token to id.
+    labels : tuple of str
+        Name of each class id.
+    """
+
+    vocabulary: Vocabulary
+    labels: tuple[str, ...]
+
+
+class Classification:
+    """See :class:`rnncli.tasks.base.Task`."""
+
+    def load(self, config: Config, cache: Path | None) -> Dataset:
+        """Return the encoded texts."""
+        return load_dataset(config.data, config.seed, cache)
+
+    def build(self, config: Config, data: Dataset) -> Classifying:
+        """Return the work with fresh weights."""
+        if config.model.loss == "binary" and len(data.labels) != 2:
+            raise ConfigError(
+                f"'binary' is for two labels and the data has {len(data.labels)} ({', '.join(data.labels)})",
+                where="model.loss",
+                remedy="Use softmax",
+            )
+        model = build_model(config.model, len(data.vocabulary), len(data.labels), generator(config.seed, "weights"))
+        weights = class_weights(config.train.class_weights, data.train, data.labels)
+        return Classifying(model, data.train, data.valid, data.labels, config.train.batch_size, config.seed, weights)
+
+    def pack(self, data: Dataset, exchange: Exchange) -> Parcel:
+        """Return the texts of both parts."""
+        parts = {"train": data.train, "valid": data.valid}
+        arrays = {f"{name}.{key}": getattr(part, key) for name, part in parts.items() for key in _TEXTS}
+        return Parcel({"labels": list(data.labels)}, arrays)
+
+    def unpack(self, config: Config, parcel: Parcel) -> Dataset:
+        """Return the texts without their vocabulary."""
+        train, valid = (texts_of(parcel.arrays, name) for name in ("train", "valid"))
+        return Dataset(
+            train=train, valid=valid, vocabulary=Vocabulary((UNKNOWN,)), labels=tuple(parcel.facts["labels"])
+        )
+
+    def with_arrays(self, data: Dataset, arrays: dict[str, Anything]) -> Dataset:
+        """Return the data in other memory."""
+        return replace(data, train=texts_of(arrays, "train"), valid=texts_of(arrays, "valid"))
+
+    def join(self, config: Config, data: Dataset, params: dict[str, Array]) -> Classifying:
+        """Return the work with weights that are given."""
+        model = model_with(config.model, params)
+        weights = class_weights(config.train.class_weights, data.train, data.labels)
+        return Classifying(model, data.train, data.valid, data.labels, config.train.batch_size, config.seed, weights)
+
+    def digest(self, data: Dataset) -> str:
+        """Return a digest of the encoded texts, the vocabulary and the labels."""
+        hashed = hashlib.sha256(repr((data.vocabulary.tokens, data.labels)).encode("utf-8", "surrogatepass"))
+        for part in (data.train, data.valid):
+            for array in (part.ids, part.offsets, part.labels):
+                hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
+    def store(self, data: Dataset) -> Stored:
+        """Return labels and vocabulary."""
+        return Stored({"labels": list(data.labels)}, tuple(data.vocabulary.tokens))
+
+    def restore(self, config: Config, metadata: Mapping[str, Any], tokens: tuple[str, ...]) -> Labelled:
+        """Return labels and vocabulary."""
+        labels = tuple(metadata["labels"])
+        if len(set(labels)) < max(2, len(labels)) or not all(isinstance(label, str) for label in labels):
+            raise ValueError("labels")
+        if any(shown_on_one_line(label) != label for label in labels):
+            raise ValueError("labels")
+        if config.model.loss == "binary" and len(labels) != 2:
+            raise ValueError("labels")
+        return Labelled(Vocabulary(tokens), labels)
+
+    def shapes(self, config: Config, learned: Labelled) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every weight."""
+        return weight_shapes(config.model, len(learned.vocabulary), len(learned.labels))
+
+    def network(self, config: Config, params: dict[str, Array]) -> Model:
+        """Return the model."""
+        return model_with(config.model, params)
+
+    def samples(self, config: Any, data: Any, network: Any, step: int) -> list[str]:
+        """Return none."""
+        return []
+
+    def take_weights(self, network: Model, data: Dataset, source: Source, where: str) -> None:
+        """Start from another classifier's weights.
+
+        The embeddings are matched by token, so the vocabularies may differ; the recurrent layers must be of one shape.
+        The output layer is taken over where the labels are the same, else it stays fresh.
+        """
+        same_labels = source.learned.labels == data.labels
+        take_arrays(
+            network,
+            source,
+            where,
+            {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)},
+            lambda name: same_labels or not name.startswith("output."),
+        )
+
+
+def texts_of(arrays: Mapping[str, Anything], name: str) -> EncodedTexts:
+    """Return the texts that a parcel has under a name."""
+    return EncodedTexts(*(arrays[f"{name}.{key}"] for key in _TEXTS))
+
+
+def class_weights(given: str | dict[str, float] | None, texts: EncodedTexts, labels: tuple[str, ...]) -> Array | None:
+    """Work out what a text of each class counts in the training loss.
+
+    Parameters
+    ----------
+    given : "balanced", dict of label to weight, or None
+        As in the config; "balanced" is rows / (classes * rows of the class).
+    texts : EncodedTexts
+        The training part.
+    labels : tuple of str
+        Name of each class id.
+
+    Returns
+    -------
+    ndarray of shape (C,), float32, or None
+        The weights; None where all count the same.
+
+    Raises
+    ------
+    ConfigError
+        If the labels given are not those of the data.
+    """
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        if set(given) != set(labels):
+            raise ConfigError(
+                f"is for {', '.join(sorted(given))} and the data has {', '.join(labels)}",
+                where="train.class_weights",
+                remedy="Give one weight for each label of the data",
+            )
+        return np.array([given[label] for label in labels], np.float32)
+    counts = np.bincount(texts.labels, minlength=len(labels))
+    return (len(texts) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)

@@ -1,0 +1,99 @@
+"""A new model that starts from another's weights (``init_from``)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from rnncli.data.vocabulary import Vocabulary
+from rnncli.errors import ConfigError
+from rnncli.packing import Array, IntArray
+
+Matched = tuple[IntArray, IntArray]  # ids of ours, and of theirs, that stand for the same token
+
+
+class Source(Protocol):
+    """A checkpoint: its model, its config, and what it learned besides."""
+
+    @property
+    def model(self) -> Any: ...  # noqa: D102
+    @property
+    def config(self) -> Any: ...  # noqa: D102
+    @property
+    def learned(self) -> Any: ...  # noqa: D102
+
+
+def take_arrays(
+    network: Any,
+    source: Source,
+    where: str,
+    by_token: Mapping[str, Matched],
+    wanted: Callable[[str], bool] = lambda name: True,
+) -> None:
+    """Put another model's weights into a new one.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    source : Source
+        Whose weights to take.
+    where : str
+        Its name, for messages.
+    by_token : mapping of str to (ndarray, ndarray)
+        The arrays that have a row for each token, or as the output layer a column; and which of ours are which of
+        theirs. Those are taken over, the others stay fresh.
+    wanted : callable
+        Says of the name of an array whether to take it; the others stay fresh and need not fit.
+
+    Raises
+    ------
+    ConfigError
+        If a tensor has another shape in the two models, one has more of them, or the cells differ.
+    """
+    theirs: dict[str, Array] = source.model.params
+    if source.model.cell is not network.cell:
+        raise ConfigError(
+            f"{where} has another cell ({source.config.model.rnn.cell}) than this config",
+            where="init_from",
+            remedy="Give model.rnn the cell of that checkpoint, a gru also its reset",
+        )
+    for name in theirs:
+        if name not in network.params:
+            raise ConfigError(
+                f"{where} has the tensor {name}, which the model of this config does not",
+                where="init_from",
+                remedy="Give the model section the sizes of that checkpoint",
+            )
+    for name, array in network.params.items():
+        if not wanted(name):
+            continue
+        given = theirs.get(name)
+        axis = -1 if name.startswith("output.") else 0
+        # Of what is matched by token, their number need not agree.
+        fits = given is not None and (
+            given.shape == array.shape
+            or (name in by_token and np.delete(given.shape, axis).tolist() == np.delete(array.shape, axis).tolist())
+        )
+        if given is None or not fits:
+            raise _does_not_fit(where, name, None if given is None else given.shape, array.shape)
+        if name in by_token:
+            ours, others = by_token[name]
+            np.moveaxis(array, axis, 0)[ours] = np.moveaxis(given, axis, 0)[others]
+        else:
+            array[...] = given
+
+
+def match_tokens(ours: Vocabulary, theirs: Vocabulary) -> Matched:
+    """Return the ids of the tokens that two vocabularies have in common, in the one and in the other."""
+    shared = [token for token in ours.tokens if token in theirs]
+    return ours.encode(shared).astype(np.int64), theirs.encode(shared).astype(np.int64)
+
+
+def _does_not_fit(where: str, name: str, theirs: tuple[int, ...] | None, ours: tuple[int, ...]) -> ConfigError:
+    found = "does not have" if theirs is None else f"has, with shape {theirs},"
+    return ConfigError(
+        f"{where} {found} the tensor {name}, which this config makes of shape {ours}",
+        where="init_from",
+        remedy="Give the model section the sizes of that checkpoint",
+    )
