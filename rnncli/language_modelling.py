@@ -38,6 +38,8 @@ class LanguageWork:
         The token before which the state is set to zero.
     streams, steps : int
         N, and T of a window.
+    forget : float
+        How likely a stream is to begin a window with a state of zero, as texts to be scored or continued do.
     carried : dict of str to ndarray
         The streams' state: ``h0`` and, for a cell that has it, ``c0`` of the first layer, (N, H), and so on. A rank
         has that of its own streams up to date.
@@ -49,6 +51,7 @@ class LanguageWork:
     end_of_text: int | None
     streams: int
     steps: int
+    forget: float = 0.0
     carried: dict[str, Array] = field(default_factory=dict)
     figures: ClassVar = FIGURES["language_model"]
     _after: tuple[slice, list[State]] | None = None
@@ -140,7 +143,10 @@ class LanguageWork:
     def _pass(self, window: Window, first: int, end: int, rng: np.random.Generator) -> Any:
         """Read a window of some streams, and compute their share in its mean loss."""
         inputs, targets = window.inputs[first:end], window.targets[first:end]
-        steps = make_steps(inputs, targets, document_starts(inputs, self.end_of_text), fresh=window.number == 0)
+        fresh = np.full(self.streams, window.number == 0)
+        if self.forget:
+            fresh |= rng.random(self.streams) < self.forget
+        steps = make_steps(inputs, targets, document_starts(inputs, self.end_of_text), fresh=fresh[first:end])
         masks = masks_for(steps, first, window.inputs.shape, np.unique(window.inputs))
         state = [
             (self.carried[f"h{layer}"][first:end], self.carried[f"c{layer}"][first:end] if cell else None)

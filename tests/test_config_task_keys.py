@@ -77,7 +77,7 @@ LOOP: dict[str, Row] = {
     "train.validate_every": Row(3),
     "train.checkpoint_every_steps": Row(1, effect=saving),
     "train.checkpoint_every_minutes": Row(1e-9, effect=saving),
-    "train.patience": Row(1, {"optim": {"name": "adam", "lr": 3.0}, "train": {"epochs": 5}}),
+    "train.patience": Row(1, {"optim": {"name": "adam", "lr": 3.0}, "train": {"epochs": 5, "validate_every": 1}}),
     "train.on_nonfinite": Row("skip", effect=meeting_bad_weights),
     "train.average": Row(0.9),
 }
@@ -99,6 +99,7 @@ def cells(section: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Row]:
 LANGUAGE: dict[str, Row] = {
     **LOOP,
     "train.window": Row(8),
+    "train.forget": Row(0.5),
     "train.samples": Row(2, {"train": {"samples": 1}}, samples),
     "train.sample_length": Row(7, {"train": {"samples": 1}}, samples),
     "model.embedding.dim": Row(5),
@@ -110,6 +111,7 @@ LANGUAGE: dict[str, Row] = {
 }
 TAGGING: dict[str, Row] = {
     **LOOP,
+    "name": Row("another", effect=folder),
     "train.best_metric": Row("loss", {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 6}}),
     "model.embedding.dim": Row(5),
     "model.embedding.word_dropout": Row(0.5),

@@ -101,6 +101,12 @@ class LanguageTrainConfig(LoopConfig):
     window: int = Field(
         default=128, ge=1, le=65536, description="tokens of each part per step, through which gradients flow back"
     )
+    forget: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance of each part to begin a step with a fresh state, as texts to be scored or continued do",
+    )
     average: Averaging = None
     samples: int = Field(default=0, ge=0, le=100, description="texts to write to the log at each validation")
     sample_length: int | None = Field(

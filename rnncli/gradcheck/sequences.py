@@ -136,11 +136,12 @@ def tagger_identities(given: TaggerCase) -> Pairs:
     logits, _ = model.forward(batch)
     yield "logits, scoring", logits, model.forward(batch, keep=False)[0]
     loss, _, dlogits = model.loss(logits, batch.y)
-    known = batch.y < TAGS
+    known = batch.y < logits.shape[1]
     kept, _, dkept = model.loss(logits[known], batch.y[known])
     yield "loss, known tags alone", loss, kept
     yield "dlogits, known tags alone", dlogits[known], dkept
-    yield "dlogits, unknown tags", dlogits[~known], np.zeros_like(dlogits[~known])
+    if not known.all():
+        yield "dlogits, unknown tags", dlogits[~known], np.zeros_like(dlogits[~known])
 
 
 def _language(rng: np.random.Generator, *, settings: dict[str, Any], documents: bool) -> LanguageCase:

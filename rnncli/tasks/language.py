@@ -150,7 +150,8 @@ class LanguageModelling:
 
     def _work(self, config: LanguageConfig, data: Corpus, model: LanguageModel) -> LanguageWork:
         train = config.train
-        return LanguageWork(model, data.train, data.valid, data.codec.end_of_text, train.batch_size, train.window)
+        end = data.codec.end_of_text
+        return LanguageWork(model, data.train, data.valid, end, train.batch_size, train.window, train.forget)
 
 
 def _same_tokens(ours: WordCodec, theirs: WordCodec) -> Matched:

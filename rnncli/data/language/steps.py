@@ -58,7 +58,7 @@ class Masks(NamedTuple):
 
 
 def make_steps(
-    inputs: IntArray, targets: IntArray, starts: Bools, *, fresh: bool = False, lengths: IntArray | None = None
+    inputs: IntArray, targets: IntArray, starts: Bools, *, fresh: Bools | None = None, lengths: IntArray | None = None
 ) -> Steps:
     """Pack some steps of some streams.
 
@@ -75,8 +75,8 @@ def make_steps(
         Each token and the one that comes after it.
     starts : ndarray of bool, shape (N, T)
         Where a document begins.
-    fresh : bool
-        Whether all streams begin here.
+    fresh : ndarray of bool, shape (N,), optional
+        Which streams begin with a state of zero although no document does.
     lengths : ndarray of int, shape (N,), optional
         Steps that each stream has, at least 1; T when not given.
 
@@ -101,7 +101,9 @@ def make_steps(
     place[order] = np.arange(len(order))
     last = place[np.cumsum(np.bincount(streams, minlength=N)) - 1]
     ids, y = (pack_flat(array.reshape(-1), flat, packing) for array in (inputs, targets))
-    zero = starts.reshape(-1)[flat] | fresh
+    zero = starts.reshape(-1)[flat]
+    if fresh is not None:
+        zero |= fresh[streams] & (flat % T == 0)
     return Steps(ids, y, packing, streams[order], zero[order], last, flat[order][packing.sequences] + packing.times)
 
 
