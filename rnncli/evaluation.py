@@ -20,9 +20,9 @@ from rnncli.packing import Array
 from rnncli.trained import Trained
 from rnncli.workers.launch import processes
 
-# Multiplications of a token with a weight, from which on several processes are done sooner than one although each needs
-# some 0.4 s to start: 1.5 s of one core at 100 GFLOP/s.
-WORTH_STARTING = 7.5e10
+# Products of a token and a weight that are worth a process of their own, which takes some 0.4 s to start: a second or
+# so of one core.
+WORTH_A_PROCESS = 7.5e10
 
 FORMATS_BY_SUFFIX = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "keras_imdb"}
 
@@ -85,9 +85,9 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
 
 
 def _process_count(model: Model, texts: EncodedTexts) -> int:
-    """Return how many processes to score with: one per core, where the work is worth starting them."""
+    """Return how many processes to score with: up to one per core, as far as there is work for each."""
     weights = sum(array.size for name, array in model.params.items() if name not in model.sparse)
-    return physical_cores() if len(texts.ids) * weights > WORTH_STARTING else 1
+    return max(1, min(physical_cores(), int(len(texts.ids) * weights / WORTH_A_PROCESS)))
 
 
 def rows_of_config(config: Config) -> tuple[list[Row], str]:

@@ -1,5 +1,6 @@
 """What this machine has for a process, and what the process has used of it."""
 
+import ctypes
 import os
 import resource
 import sys
@@ -13,6 +14,20 @@ def peak_memory_mb() -> float:
     """Return the most memory this process has held, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep memory that it frees, for the next batch, where the C library is glibc; else do nothing.
+
+    Arrays beyond 32 MB, which long batches need, would be given back to the system when they are freed, and be mapped
+    and filled with zeros anew in the next batch: some 5% of a run (docs/performance.md).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    mallopt(-4, 0)  # M_MMAP_MAX: no allocation gets a mapping of its own
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap does not shrink
 
 
 def physical_cores() -> int:

@@ -95,7 +95,8 @@ class Model:
         drops: list[Any] = [embedded]
         for layer in range(self.layers):
             if layer:
-                x, dropped = _drop(x, self.between_dropout, rng, part and (part.rows, part.packing.rows))
+                places = None if part is None else (part.rows, part.packing.rows)
+                x, dropped = _drop(x, self.between_dropout, rng, places)
                 drops.append(dropped)
             weights = [self._weights(layer, direction) for direction in self.directions]
             H = len(weights[0][1])
@@ -120,7 +121,7 @@ class Model:
             x = h
         with stage("output"):
             pooled, pooling_cache = self._pool(x, packing)
-            places = part and (part.sequences, len(part.packing.order))
+            places = None if part is None else (part.sequences, len(part.packing.order))
             pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)

@@ -310,11 +310,14 @@ def test_a_run_that_diverges_keeps_what_was_saved_before(data):
     config = tiny_config(data, optim=optim, model=model, train={"epochs": 50, "validate_every": 2, "log_every": 1})
     error = failure(GradientError, config, "not finite", "optim.lr")
     assert error.exit_code == 1
-    failed_at = int(re.search(r"at step (\d+)", str(error))[1])
+    # Which of the two it is hangs on the last bits: a step that cannot be made, of which the state before is saved, or
+    # a validation after one that could, of which nothing need be fit to be saved.
+    kind, step = re.search(r"\b(at|after) step (\d+)", str(error)).groups()
     loaded = load_trained(Path("runs/tiny/last.safetensors"))
-    assert loaded.progress["step"] == failed_at - 1
-    assert load_trained(Path("runs/tiny/best.safetensors")).progress["step"] < failed_at
-    assert jsonl(RunDir(Path("runs/tiny")).metrics)[-1]["step"] == failed_at - 1
+    saved = loaded.progress["step"]
+    assert saved == int(step) - 1 if kind == "at" else 0 < saved <= int(step)
+    assert load_trained(Path("runs/tiny/best.safetensors")).progress["step"] <= saved
+    assert jsonl(RunDir(Path("runs/tiny")).metrics)[-1]["step"] in (int(step) - 1, int(step))
     assert all(np.isfinite(array).all() for array in loaded.model.params.values())
 
 

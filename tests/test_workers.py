@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_processes import is_running
-from tiny_runs import Silent, jsonl, tiny_config, tiny_values, write_config, write_csv
+from tiny_runs import Silent, jsonl, prepared, tiny_config, tiny_values, write_config, write_csv
 
+from rnncli import evaluation
 from rnncli.checkpoint import load_checkpoint
-from rnncli.errors import ConfigError, RnncliError
+from rnncli.data.dataset import EncodedTexts
+from rnncli.errors import ConfigError, GradientError, RnncliError
+from rnncli.evaluation import rows_of_config
 from rnncli.run import train_run, worker_count
 from rnncli.run_dir import RunDir
+from rnncli.scoring import SCORING_BATCH
+from rnncli.trained import load_trained
 from rnncli.workers.processes import WorkerError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="memory is shared between processes in the way of POSIX")
@@ -144,6 +149,50 @@ def test_a_worker_that_raises_ends_the_run_with_its_words(data, monkeypatch, tmp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(WorkerError, match=r"worker 1 of 2: ZeroDivisionError: nothing to deal \(.*sitecustom"):
         go(with_workers(data, 2), "runs/a")
+
+
+class SpoilAt(Silent):
+    """Makes a weight that a worker reads not a number, after a step."""
+
+    def __init__(self, step):
+        self.at = step
+
+    def started(self, trainer, data):
+        self.trainer = trainer
+
+    def step(self, event, tokens_per_second):
+        if event.step == self.at:
+            self.trainer.model.params["rnn0.fwd.Wh"][0, 0] = np.nan
+
+
+def test_what_is_not_finite_ends_a_run_of_two_and_is_named(data):
+    config = with_workers(data, 2, train={"checkpoint_every_steps": 2})
+    with pytest.raises(GradientError, match=r"at step 6 the loss is nan .*: the weights rnn0\.fwd\.Wh were not finite"):
+        train_run(config, RunDir(Path("runs/a")), SpoilAt(5))
+    assert load_checkpoint(Path("runs/a/last.safetensors")).metadata["progress"]["step"] == 4
+
+
+def test_scores_are_the_same_bits_for_any_number_of_processes(workdir, monkeypatch):
+    config = with_workers(write_csv(workdir / "many.csv", repeats=40), 1, train={"max_steps": 3})
+    run_dir, _ = go(config, "runs/a")
+    trained = load_trained(run_dir.best)
+    rows, _ = rows_of_config(trained.config)
+    assert len(rows) > 2 * SCORING_BATCH
+    probabilities = []
+    for count in (1, 2, 3):
+        monkeypatch.setattr(evaluation, "_process_count", lambda model, texts, count=count: count)
+        probabilities.append(evaluation.evaluate(trained, rows).probabilities.tobytes())
+    assert len(set(probabilities)) == 1
+
+
+@pytest.mark.parametrize(("tokens", "count"), [(10**4, 1), (2 * 10**6, 2), (10**9, 6)])
+def test_as_many_processes_score_as_there_is_work_for(data, monkeypatch, tokens, count):
+    trainer, _ = prepared(with_workers(data, 1))
+    weights = sum(array.size for name, array in trainer.model.params.items() if name != "embedding.W")
+    monkeypatch.setattr(evaluation, "physical_cores", lambda: 6)
+    texts = EncodedTexts(np.zeros(tokens // 1000, np.int32), np.array([0, tokens // 1000]), np.array([0]))
+    monkeypatch.setattr(evaluation, "WORTH_A_PROCESS", weights * 10**3)
+    assert evaluation._process_count(trainer.model, texts) == count
 
 
 def test_data_that_cannot_be_read_leaves_no_process_behind(data, monkeypatch):

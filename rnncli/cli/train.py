@@ -12,6 +12,7 @@ from rnncli.config import load_config
 from rnncli.errors import ConfigError
 from rnncli.figures import FIGURES, Figure
 from rnncli.joining import join
+from rnncli.machine import keep_freed_memory
 from rnncli.profiling import blas_peak, profiling
 from rnncli.progress import ConsoleProgress
 from rnncli.run import Summary, train_run
@@ -44,6 +45,7 @@ def command(
     The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
     last.safetensors. With --resume, CONFIG may also be the folder of the run.
     """
+    keep_freed_memory()
     with ExitStack() as stack:
         exchange = None
         if launched_by_mpi():

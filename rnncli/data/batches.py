@@ -1,9 +1,12 @@
 """Batches of encoded texts, cut so that the lengths within one are close to each other."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnncli.data.dataset import EncodedTexts
 from rnncli.packing import IntArray, Packing, make_packing, pack_flat
@@ -13,25 +16,43 @@ from rnncli.packing import IntArray, Packing, make_packing, pack_flat
 POOL = 50
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """Where a part of a batch lies in the whole, so that what is drawn for the whole can be drawn for a part.
 
     Attributes
     ----------
-    rows : ndarray of int, shape (R,)
-        The packed row of the whole that each packed row of the part is.
-    sequences : ndarray of int, shape (N,)
-        Likewise of the packed sequences.
+    texts : EncodedTexts
+        The corpus.
+    whole : ndarray of int, shape (N,)
+        Which of its texts the batch is made of.
     packing : Packing
-        Of the whole.
-    tokens : ndarray of int, shape (U,)
-        The distinct tokens of the whole, rising.
+        Of the whole batch.
+    is_mine : ndarray of bool, shape (N,)
+        Which of its packed sequences the part has.
     """
 
-    rows: IntArray
-    sequences: IntArray
+    texts: EncodedTexts
+    whole: IntArray
     packing: Packing
-    tokens: IntArray
+    is_mine: NDArray[np.bool_]
+
+    @cached_property
+    def sequences(self) -> IntArray:
+        """The packed sequence of the whole that each of the part is."""
+        return np.flatnonzero(self.is_mine)
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """Likewise of the packed rows."""
+        return np.flatnonzero(self.is_mine[self.packing.sequences])
+
+    @cached_property
+    def tokens(self) -> IntArray:
+        """The distinct tokens of the whole, rising."""
+        offsets = self.texts.offsets
+        ids = [self.texts.ids[offsets[row] : offsets[row + 1]] for row in self.whole.tolist()]
+        return np.unique(np.concatenate(ids))
 
 
 class Batch(NamedTuple):
@@ -94,13 +115,10 @@ def make_part(texts: EncodedTexts, rows: IntArray, places: IntArray) -> Batch:
     """
     if len(places) == len(rows):
         return make_batch(texts, rows)
-    whole = make_batch(texts, rows)
-    is_mine = np.isin(whole.packing.order, places)
-    sequences = np.flatnonzero(is_mine)
-    mine = np.flatnonzero(is_mine[whole.packing.sequences])
-    packing = make_packing(whole.packing.lengths[sequences])  # these are in its order already
-    part = Part(mine, sequences, whole.packing, np.unique(whole.ids))
-    return Batch(whole.ids[mine], packing, whole.y[sequences], part)
+    packing = make_packing(texts.lengths[rows])
+    is_mine = np.isin(packing.order, places)
+    mine = rows[packing.order[is_mine]]  # in the order of the whole, which is its own too
+    return make_batch(texts, mine)._replace(part=Part(texts, rows, packing, is_mine))
 
 
 def epoch_batches(lengths: IntArray, batch_size: int, rng: np.random.Generator) -> list[IntArray]:

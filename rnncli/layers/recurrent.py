@@ -28,6 +28,7 @@ import numpy as np
 
 from rnncli.layers.gates import split_gates, step_gates
 from rnncli.packing import Array, Grouping, Packing, sum_by_group
+from rnncli.profiling import stage
 
 # Rows whose projected inputs are made ready at once: enough for a product of full speed, few enough for the cache.
 AHEAD_PROJECTED = 1024
@@ -194,7 +195,12 @@ def recurrent_forward(
     Wx_gates = np.ascontiguousarray(split_gates(Wx * scale, G))  # (G, D, H)
     b_gates = split_gates((b * scale)[None], G)  # (G, 1, H)
     prepared = cell.prepare(Wh * scale, N, *more_weights)
-    table = None if groups is None else x @ Wx_gates + b_gates  # (G, U, H)
+    # Floating-point operations of the products, for --profile.
+    projecting, recurrent = 2.0 * x.size * G * H, 2.0 * R * H * G * H
+    table = None
+    if groups is not None:
+        with stage("projection", projecting):
+            table = x @ Wx_gates + b_gates  # (G, U, H)
     index = None if groups is None else groups.index
 
     h0 = h0.astype(dtype)  # copies: the cache is not to depend on what becomes of the caller's
@@ -212,22 +218,23 @@ def recurrent_forward(
     first = steps[0][1] - steps[0][0]
     h_t, c_t = h0[:first], c0[:first]
     low = high = 0  # the rows whose projected inputs are at hand
-    for start, end in steps:
-        n = end - start
-        if not low <= start < high:
-            low, high = rows_ahead(offsets, start, end, ahead, reverse=reverse)
-            projected = inputs[: G * (high - low) * H].reshape(G, high - low, H)
-            if table is None or index is None:
-                np.matmul(x[low:high], Wx_gates, out=projected)
-                np.add(projected, b_gates, out=projected)
-            else:
-                table.take(index[low:high], axis=1, out=projected, mode="clip")
-        x_t = projected[:, start - low : end - low]
-        kept = slice(start, end) if keep else slice(0, n)
-        h_prev = carry(h_t, h0, n, h_buffer)
-        c_prev = carry(c_t, c0, n, c_buffer) if cell.has_cell_state else None
-        h_t, c_t = h[start:end], extra[kept]
-        cell.step(prepared, x_t, h_prev, c_prev, step_gates(gates[kept], G), c_t, h_t, tmp[:n])
+    with stage("forward", recurrent if table is not None else recurrent + projecting):
+        for start, end in steps:
+            n = end - start
+            if not low <= start < high:
+                low, high = rows_ahead(offsets, start, end, ahead, reverse=reverse)
+                projected = inputs[: G * (high - low) * H].reshape(G, high - low, H)
+                if table is None or index is None:
+                    np.matmul(x[low:high], Wx_gates, out=projected)
+                    np.add(projected, b_gates, out=projected)
+                else:
+                    table.take(index[low:high], axis=1, out=projected, mode="clip")
+            x_t = projected[:, start - low : end - low]
+            kept = slice(start, end) if keep else slice(0, n)
+            h_prev = carry(h_t, h0, n, h_buffer)
+            c_prev = carry(c_t, c0, n, c_buffer) if cell.has_cell_state else None
+            h_t, c_t = h[start:end], extra[kept]
+            cell.step(prepared, x_t, h_prev, c_prev, step_gates(gates[kept], G), c_t, h_t, tmp[:n])
 
     final_rows = np.arange(N) if reverse else packing.last_rows
     final_c = None
@@ -289,29 +296,32 @@ def recurrent_backward(
     dh_step, tmp = np.empty((2, N, H), dtype)
     scratch = np.empty(2 * G * N * H, dtype)
 
-    alive = 0
-    for start, end in packing.steps(reverse=not cache.reverse):
-        if end - start != alive:
-            alive = end - start
-            dh_t, dstate_t, dcell_t, tmp_t = dh_step[:alive], dstate[:alive], dcell[:alive], tmp[:alive]
-            scratch_t = scratch[: 2 * G * alive * H].reshape(2, G, alive, H)
-        np.add(dh[start:end], dstate_t, out=dh_t)
-        cell.step_backward(
-            prepared,
-            dh_t,
-            dcell_t,
-            cache.h[start:end],
-            step_gates(gates[start:end], G),
-            extra[start:end],
-            da[start:end],
-            dextra[start:end],
-            dstate_t,
-            scratch_t,
-            tmp_t,
-        )
+    recurrent = 2.0 * R * H * G * H
+    with stage("backward", recurrent):
+        alive = 0
+        for start, end in packing.steps(reverse=not cache.reverse):
+            if end - start != alive:
+                alive = end - start
+                dh_t, dstate_t, dcell_t, tmp_t = dh_step[:alive], dstate[:alive], dcell[:alive], tmp[:alive]
+                scratch_t = scratch[: 2 * G * alive * H].reshape(2, G, alive, H)
+            np.add(dh[start:end], dstate_t, out=dh_t)
+            cell.step_backward(
+                prepared,
+                dh_t,
+                dcell_t,
+                cache.h[start:end],
+                step_gates(gates[start:end], G),
+                extra[start:end],
+                da[start:end],
+                dextra[start:end],
+                dstate_t,
+                scratch_t,
+                tmp_t,
+            )
 
-    prev_h = states_before(cache.h, cache.h0, packing, reverse=cache.reverse)
-    dWh, *dmore = cell.weight_grads(da, prev_h, extra, dextra)
-    dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
-    dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)
-    return dprojected @ Wx.T, dstate, dcell, dWx, dWh, db, tuple(dmore)
+    with stage("gradients", recurrent + 4.0 * cache.x.size * G * H):
+        prev_h = states_before(cache.h, cache.h0, packing, reverse=cache.reverse)
+        dWh, *dmore = cell.weight_grads(da, prev_h, extra, dextra)
+        dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
+        dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)
+        return dprojected @ Wx.T, dstate, dcell, dWx, dWh, db, tuple(dmore)

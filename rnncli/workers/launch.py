@@ -1,5 +1,6 @@
 """Starting the processes of a run, and ending them."""
 
+import json
 import sys
 import traceback
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from rnncli.errors import RnncliError
 from rnncli.workers.exchange import ALONE, Exchange
 from rnncli.workers.processes import Leader
+
+# A worker looks for modules where this process does, and not in the folder it happens to be in.
+START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from rnncli.worker import main; main()"
 
 
 @contextmanager
@@ -52,6 +56,6 @@ def processes(count: int) -> Iterator[Exchange]:
     RnncliError
         If the system has no memory that they could share.
     """
-    exchange = ALONE if count == 1 else Leader(count, [sys.executable, "-m", "rnncli.worker"])
+    exchange = ALONE if count == 1 else Leader(count, [sys.executable, "-P", "-c", START, json.dumps(sys.path)])
     with ending(exchange):
         yield exchange

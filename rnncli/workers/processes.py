@@ -60,6 +60,7 @@ class _Processes:
     """
 
     shares_memory = True
+    _turns: tuple[list[Outbox], list[Outbox]] = ([], [])
 
     def __init__(self, rank: int, size: int, descriptors: Sequence[int]) -> None:
         self.rank, self.size = rank, size
@@ -97,20 +98,36 @@ class Leader(_Processes):
                 where="train.workers",
                 remedy="Set it to 1; Linux and macOS can do more",
             )
-        descriptors = [new_memory() for _ in range(2 * size)]
-        super().__init__(0, size, descriptors)
         self._lines: list[_Line] = []
         self._workers: list[subprocess.Popen[bytes]] = []
-        for rank in range(1, size):
-            ours, theirs = socket.socketpair()
-            with theirs:
-                arguments = [*command, str(rank), str(size), str(theirs.fileno()), *map(str, descriptors)]
-                # A process group of its own: Ctrl-C in a terminal is for the leader to act on.
-                worker = subprocess.Popen(
-                    arguments, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(), *descriptors), process_group=0
-                )
-            self._lines.append(_Line(ours))
-            self._workers.append(worker)
+        descriptors: list[int] = []
+        try:
+            descriptors += (new_memory() for _ in range(2 * size))
+            for rank in range(1, size):
+                self._start([*command, str(rank), str(size)], descriptors)
+        except OSError as error:
+            self.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise RnncliError(
+                f"{size} processes cannot be started: {error.strerror or error}",
+                where="train.workers",
+                remedy="Lower it",
+            ) from error
+        super().__init__(0, size, descriptors)
+
+    def _start(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
+        ours, theirs = socket.socketpair()
+        self._lines.append(_Line(ours))
+        with theirs:
+            # A process group of its own: Ctrl-C in a terminal is for the leader to act on.
+            worker = subprocess.Popen(
+                [*command, str(theirs.fileno()), *map(str, descriptors)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), *descriptors),
+                process_group=0,
+            )
+        self._workers.append(worker)
 
     def broadcast(self, message: Message | None = None) -> Message:
         """Send a message to the workers."""

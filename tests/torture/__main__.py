@@ -61,6 +61,7 @@ PARTS: dict[str, Callable[[], Callable[[Path, bool], Iterator[Result]]]] = {
     "failures": lambda: import_module("failures").fail_writes,
     "fuzz": lambda: fuzz,
     "kill-runs": lambda: import_module("kills").kill_runs,
+    "kill-workers": lambda: import_module("workers").kill_workers,
 }
 
 
