@@ -157,7 +157,7 @@ class SpoilAt(Silent):
     def __init__(self, step):
         self.at = step
 
-    def started(self, trainer, data):
+    def started(self, trainer):
         self.trainer = trainer
 
     def step(self, event, tokens_per_second):
