@@ -225,7 +225,8 @@ def test_ctrl_c_in_training_saves_the_model(workdir):
 
 def test_ctrl_c_while_the_data_is_read(workdir):
     values = tiny_values("never-read.csv", name="c")
-    prepare = "import rnncli.run; rnncli.run.load_dataset = lambda *_: (open('reading', 'w').close(), signal.pause())"
+    prepare = "import rnncli.tasks.classification as task; "
+    prepare += "task.load_dataset = lambda *_: (open('reading', 'w').close(), signal.pause())"
     process = Process("train", write_config(workdir / "c.yaml", values), prepare=prepare)
     process.wait_for(Path("reading").exists)
     code, out, err = process.interrupt()

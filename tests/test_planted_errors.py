@@ -521,7 +521,7 @@ PLANTS = [
     ),
     plant(
         "temporal gradient not divided",
-        losses.temporal_softmax_loss,
+        losses.masked_softmax_loss,
         "dmean * np.asarray(scale, x.dtype)",
         "dmean * len(rows)",
         "temporal loss, per sequence, masked",
@@ -530,8 +530,8 @@ PLANTS = [
     plant(
         "loss averaged over padding",
         losses.temporal_softmax_loss,
-        "max(int(flat_mask.sum()), 1)",
-        "N * T",
+        'N if average == "batch" else None',
+        'N if average == "batch" else N * T',
         "losses: stable form = written out",
     ),
     plant(

@@ -41,7 +41,7 @@ def test_scoring_drops_nothing_and_changes_no_weight():
     rates = {"embedding": {"dim": 8, "dropout": 0.9}, "dropout": 0.9}
     dropping, plain = (prepared(sample_config(model=model))[0] for model in (rates, {"embedding": {"dim": 8}}))
     before = {name: array.copy() for name, array in dropping.model.params.items()}
-    np.testing.assert_array_equal(score(dropping.model, dropping.valid), score(plain.model, plain.valid))
+    np.testing.assert_array_equal(score(dropping.model, dropping.work.valid), score(plain.model, plain.work.valid))
     assert all((dropping.model.params[name] == array).all() for name, array in before.items())
 
 
