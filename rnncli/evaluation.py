@@ -1,5 +1,6 @@
 """How good a trained model is on texts with labels."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from rnncli.machine import physical_cores
 from rnncli.metrics import classification_report
 from rnncli.models import Model
 from rnncli.packing import Array
+from rnncli.scoring import score
 from rnncli.trained import Trained
 from rnncli.workers.launch import processes
+from rnncli.workers.processes import WorkerError
 
 # Products of a token and a weight that are worth a process of their own, which takes some 0.4 s to start: a second or
 # so of one core.
@@ -75,13 +78,18 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
     assert isinstance(config, Config)
     data = config.data
     tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
-    texts = encode_rows(
-        rows, tokenizer, trained.learned.vocabulary, trained.learned.labels, data.max_length, data.truncate
-    )
-    with processes(_process_count(trained.model, texts)) as exchange:
-        scores = score_together(exchange, config, trained.model, texts)
+    texts = encode_rows(rows, tokenizer, learned.vocabulary, learned.labels, data.max_length, data.truncate)
+    scores = _score(trained, texts)
     report = classification_report(texts.labels, scores, learned.labels)
     return Evaluation(rows, softmax(scores), report, len(texts.ids))
+
+
+def _score(trained: Trained, texts: EncodedTexts) -> Array:
+    count = _process_count(trained.model, texts)
+    if count > 1:
+        with suppress(WorkerError), processes(count) as exchange:
+            return score_together(exchange, trained.config, trained.model, texts)
+    return score(trained.model, texts)  # one process can do what several could not
 
 
 def _process_count(model: Model, texts: EncodedTexts) -> int:

@@ -66,7 +66,7 @@ def share_weights(exchange: Exchange, trainer: Trainer) -> None:
     trainer.exchange = exchange
 
 
-def score_together(exchange: Exchange, config: Config, model: Model, texts: EncodedTexts) -> Array:
+def score_together(exchange: Exchange, config: RunConfig, model: Model, texts: EncodedTexts) -> Array:
     """Score texts with the help of every rank.
 
     Parameters

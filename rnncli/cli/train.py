@@ -1,7 +1,7 @@
 """``rnncli train``."""
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rnncli.config import load_config
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, RnncliError
 from rnncli.figures import FIGURES, Figure
 from rnncli.joining import join
 from rnncli.machine import keep_freed_memory
@@ -64,11 +64,16 @@ def command(
         progress = ConsoleProgress(settings.train.log_every)
         source = settings.data.train.model_dump()
         progress.reading(source.get("path") or source["format"])
-        stages = stack.enter_context(profiling()) if profile else None
-        summary = train_run(
-            settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides, exchange=exchange
-        )
-        times = stages.report(blas_peak()) if stages else None
+        try:
+            with profiling() if profile else nullcontext() as stages:
+                summary = train_run(
+                    settings, folder, progress, overwrite=overwrite, resume=resume, given=overrides, exchange=exchange
+                )
+        except RnncliError:
+            if stages and not as_json:  # a long run may be stopped for what this says
+                _print_profile(stages.report(blas_peak()))
+            raise
+    times = stages.report(blas_peak()) if stages else None
     if as_json:
         click.echo(json.dumps({**asdict(summary), **({"profile": times} if times else {})}, default=str))
     else:
@@ -81,7 +86,7 @@ def _misused(what: str) -> ConfigError:
     return ConfigError(what, remedy="See: rnncli train --help")
 
 
-def _print_profile(times: list[dict[str, Any]], processes: int) -> None:
+def _print_profile(times: list[dict[str, Any]], processes: int = 1) -> None:
     if processes > 1:
         click.echo(f"the time of the first of {processes} processes:")
     click.echo(f"{'stage':10} {'seconds':>8} {'share':>7} {'GFLOP/s':>8} {'of peak':>8}")

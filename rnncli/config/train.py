@@ -1,6 +1,5 @@
 """The ``train`` section: how long to train and when to look."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -33,7 +32,7 @@ class LoopConfig(Section):
     )
     batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
     workers: int | Literal["auto"] = Field(
-        default=1, description="processes that share each batch; auto: one per physical core"
+        default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
     )
     log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
     validate_every: int | None = Field(
@@ -79,8 +78,8 @@ class TrainConfig(LoopConfig):
             raise refuse("must be null, balanced, or a section of labels with their weights")
         for label, weight in value.items():
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
-            if not number or not 0 < weight <= 10**6 or not math.isfinite(weight):
-                raise refuse(f"the weight of label {str(label)!r} must be a number above 0, at most 1000000")
+            if not number or not 1e-6 <= weight <= 1e6:
+                raise refuse(f"the weight of label {str(label)!r} must be a number from 0.000001 to 1000000")
         return {label: float(weight) for label, weight in value.items()}
 
 

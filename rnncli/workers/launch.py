@@ -56,6 +56,10 @@ def processes(count: int) -> Iterator[Exchange]:
     RnncliError
         If the system has no memory that they could share.
     """
-    exchange = ALONE if count == 1 else Leader(count, [sys.executable, "-P", "-c", START, json.dumps(sys.path)])
+    exchange = (
+        ALONE
+        if count == 1
+        else Leader(count, [sys.executable, "-P", "-c", START, json.dumps([str(folder) for folder in sys.path])])
+    )
     with ending(exchange):
         yield exchange

@@ -1,79 +1,84 @@
 """Memory that several processes see: nameless, so that nothing of it is left behind however they end."""
 
-import json
 import mmap
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from rnncli.errors import RnncliError
 from rnncli.workers.exchange import Anything, Parcel
+from rnncli.workers.parcels import UNIT, Bytes, lay_out, pack, unpack
 
-ALIGNMENT = 64  # bytes: a cache line
-Layout = list[tuple[str, list[int], int]]  # type, shape and first byte of each array
+ZEROS = bytes(1 << 20)
 
 
-def new_memory(size: int = 0) -> int:
-    """Return the file descriptor of fresh memory, zero bytes at first reading; takes up only what is written to."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("rnncli")
-    else:  # a file without a name, where the system keeps its temporary ones
+def new_memory() -> int:
+    """Return the file descriptor of fresh memory, empty as yet."""
+    try:
+        return os.memfd_create("rnncli")
+    except (AttributeError, OSError):  # not on this system, or not allowed: a file without a name instead
         with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
+            return os.dup(file.fileno())
+
+
+def reach(descriptor: int, size: int) -> Bytes:
+    """Return the bytes of some memory, of which there are to be so many at least.
+
+    Parameters
+    ----------
+    descriptor : int
+        From :func:`new_memory`; may be closed afterwards.
+    size : int
+        In bytes.
+
+    Returns
+    -------
+    ndarray of uint8
+        All of it.
+
+    Raises
+    ------
+    RnncliError
+        If there is no more.
+    """
+    try:
+        there = os.fstat(descriptor).st_size
+        if there < size:
+            # Taken at once: a page that turns out not to be there when it is written to would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, there, size - there)
+            else:
+                for start in range(there, size, len(ZEROS)):
+                    os.pwrite(descriptor, ZEROS[: size - start], start)
+        return np.frombuffer(mmap.mmap(descriptor, max(there, size)), np.uint8)
+    except OSError as error:
+        raise RnncliError(
+            f"{size:,} bytes of memory for several processes cannot be had: {error.strerror or error}",
+            remedy="Free some, or use one process",
+        ) from error
+
+
+def place_arrays(arrays: Parcel) -> int:
+    """Copy arrays into fresh memory and return its descriptor."""
+    layout = lay_out([arrays])
+    descriptor = new_memory()
+    try:
+        pack(reach(descriptor, layout.end), [arrays], layout)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
-def lay_out(arrays: Sequence[Anything]) -> tuple[Layout, int]:
-    """Return where each array goes, one after the other, and the byte after the last."""
-    layout: Layout = []
-    start = 0
-    for array in arrays:
-        start = _aligned(start)
-        layout.append((array.dtype.str, list(array.shape), start))
-        start += array.nbytes
-    return layout, start
-
-
-def view(memory: mmap.mmap, entry: Sequence[Any], base: int = 0) -> Anything:
-    """Return one array of a layout that begins at byte ``base``, without copying it."""
-    dtype, shape, start = entry
-    count = int(np.prod(shape, dtype=np.int64))
-    if not count:
-        return np.empty(shape, dtype)
-    return np.frombuffer(memory, dtype, count, base + start).reshape(shape)
-
-
-def place_arrays(arrays: Mapping[str, Anything]) -> tuple[int, dict[str, Any]]:
-    """Copy arrays into fresh memory; return its descriptor and, by name, where each of them is."""
-    layout, end = lay_out(list(arrays.values()))
-    descriptor = new_memory(end)
-    placed = dict(zip(arrays, layout, strict=True))
-    for name, copy in map_arrays(descriptor, placed).items():
-        copy[...] = arrays[name]
-    return descriptor, placed
-
-
-def map_arrays(descriptor: int, placed: Mapping[str, Any]) -> dict[str, Anything]:
-    """Return the arrays that are in some memory; they keep it alive, the descriptor may be closed."""
-    size = os.fstat(descriptor).st_size
-    memory = mmap.mmap(descriptor, size) if size else mmap.mmap(-1, 1)
-    return {name: view(memory, entry) for name, entry in placed.items()}
-
-
-def _aligned(position: int) -> int:
-    return -(-position // ALIGNMENT) * ALIGNMENT
-
-
-def _first_byte(contents: int) -> int:
-    """Return where the arrays of an outbox begin, after so many bytes of contents and their number."""
-    return _aligned(8 + contents)
+def placed_arrays(descriptor: int) -> list[Anything]:
+    """Return the arrays that were placed in some memory, to be changed; they keep it, the descriptor may be closed."""
+    return unpack(reach(descriptor, 1), writeable=True)
 
 
 class Outbox:
-    """What one process has for the others to read.
+    """What one process has for the others to read: where each one's parcel begins, then the parcels.
 
     Parameters
     ----------
@@ -83,33 +88,21 @@ class Outbox:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._memory = mmap.mmap(-1, 1)
+        self._memory: Bytes = np.empty(0, np.uint8)
 
     def write(self, parcels: Sequence[Parcel]) -> None:
         """Put in a parcel for each rank, in place of what there was."""
-        arrays = [array for parcel in parcels for array in parcel]
-        layout, end = lay_out(arrays)
-        entries = iter(layout)
-        contents = json.dumps([[next(entries) for _ in parcel] for parcel in parcels]).encode()
-        start = _first_byte(len(contents))
-        self._reach(start + end)
-        self._memory[:8] = len(contents).to_bytes(8, "little")
-        self._memory[8 : 8 + len(contents)] = contents
-        for array, entry in zip(arrays, layout, strict=True):
-            view(self._memory, entry, start)[...] = array
+        layout = lay_out(parcels)
+        base = -(-layout.starts.nbytes // UNIT) * UNIT
+        if len(self._memory) < base + layout.end:
+            self._memory = reach(self.descriptor, (base + layout.end) * 5 // 4)  # with some to spare
+        self._memory[: layout.starts.nbytes] = (base + layout.starts).view(np.uint8)
+        pack(self._memory[base:], parcels, layout)
 
     def read(self, rank: int) -> list[Anything]:
         """Return the parcel for a rank, as it is in the shared memory."""
-        self._reach(os.fstat(self.descriptor).st_size)
-        length = int.from_bytes(self._memory[:8], "little")
-        contents = json.loads(self._memory[8 : 8 + length])
-        return [view(self._memory, entry, _first_byte(length)) for entry in contents[rank]]
-
-    def _reach(self, size: int) -> None:
-        """See to it that so many bytes can be got at."""
-        if size <= len(self._memory):
-            return
-        if os.fstat(self.descriptor).st_size < size:
-            os.ftruncate(self.descriptor, size + size // 4)
-        # Arrays that still look at the old one keep it alive.
-        self._memory = mmap.mmap(self.descriptor, os.fstat(self.descriptor).st_size)
+        size = os.fstat(self.descriptor).st_size
+        if len(self._memory) < size:
+            self._memory = reach(self.descriptor, size)  # arrays that still look at the old view keep it
+        start = int(self._memory[8 * rank : 8 * rank + 8].view(np.int64)[0])
+        return unpack(self._memory[start:])

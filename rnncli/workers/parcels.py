@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +44,83 @@ def kind_of(array: Anything) -> str:
     return array.dtype.str
 
 
+class Layout(NamedTuple):
+    """Where parcels lie in one piece of memory.
+
+    Attributes
+    ----------
+    starts, sizes : ndarrays of int, shape (parcels,)
+        In bytes, both multiples of ``UNIT``.
+    heads : list of bytes
+        What each parcel begins with.
+    end : int
+        Bytes of all together.
+    """
+
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    heads: list[bytes]
+    end: int
+
+
+def lay_out(parcels: Sequence[Parcel]) -> Layout:
+    """Find a place for each parcel.
+
+    Parameters
+    ----------
+    parcels : sequence of parcels
+        One that occurs more than once gets one place.
+
+    Returns
+    -------
+    Layout
+        One after the other.
+    """
+    places: dict[int, tuple[int, int, bytes]] = {}
+    end = 0
+    for parcel in parcels:
+        if id(parcel) not in places:
+            head = _head(parcel)
+            size = _whole(len(head)) + sum(_whole(array.nbytes) for array in parcel)
+            places[id(parcel)] = end, size, head
+            end += size
+    found = [places[id(parcel)] for parcel in parcels]
+    starts, sizes = (np.array([place[i] for place in found], np.int64) for i in (0, 1))
+    return Layout(starts, sizes, [head for *_, head in found], end)
+
+
+def pack(memory: Bytes, parcels: Sequence[Parcel], layout: Layout) -> None:
+    """Write parcels where they belong.
+
+    Parameters
+    ----------
+    memory : ndarray of uint8
+        Of ``layout.end`` bytes at least.
+    parcels : sequence of parcels
+        Those that were laid out.
+    layout : Layout
+        From :func:`lay_out`.
+    """
+    written = set()
+    for parcel, start, head in zip(parcels, layout.starts.tolist(), layout.heads, strict=True):
+        if start not in written:
+            _write(memory[start:], head, parcel)
+            written.add(start)
+
+
 class Outgoing:
     """Memory in which parcels are laid out to be sent, the same from call to call."""
 
     def __init__(self) -> None:
         self._memory: Bytes = np.empty(0, np.uint8)
 
-    def pack(self, parcels: Sequence[Parcel]) -> tuple[Bytes, NDArray[Any], NDArray[Any]]:
+    def pack(self, parcels: Sequence[Parcel]) -> tuple[Bytes, NDArray[np.int64], NDArray[np.int64]]:
         """Lay out parcels.
 
         Parameters
         ----------
         parcels : sequence of parcels
-            One that occurs more than once is laid out once.
+            As for :func:`lay_out`.
 
         Returns
         -------
@@ -65,38 +129,29 @@ class Outgoing:
         starts, sizes : ndarrays of int
             Where each parcel lies, in units of ``UNIT`` bytes.
         """
-        laid: dict[int, tuple[int, int]] = {}
-        heads: dict[int, bytes] = {}
-        end = 0
-        for parcel in parcels:
-            if id(parcel) not in laid:
-                head = heads[id(parcel)] = _head(parcel)
-                size = _whole(len(head)) + sum(_whole(array.nbytes) for array in parcel)
-                laid[id(parcel)] = end, size
-                end += size
-        self._memory = at_least(self._memory, end)
-        for parcel in {id(parcel): parcel for parcel in parcels}.values():
-            start, size = laid[id(parcel)]
-            _write(self._memory[start : start + size], heads[id(parcel)], parcel)
-        places = np.array([laid[id(parcel)] for parcel in parcels]) // UNIT
-        return self._memory, places[:, 0].copy(), places[:, 1].copy()
+        layout = lay_out(parcels)
+        self._memory = at_least(self._memory, layout.end)
+        pack(self._memory, parcels, layout)
+        return self._memory, layout.starts // UNIT, layout.sizes // UNIT
 
 
-def unpack(memory: Bytes) -> list[Anything]:
+def unpack(memory: Bytes, *, writeable: bool = False) -> list[Anything]:
     """Return the arrays of a parcel.
 
     Parameters
     ----------
     memory : ndarray of uint8
-        Just that of the parcel.
+        Where it begins.
+    writeable : bool
+        Whether they may be changed.
 
     Returns
     -------
     list of ndarray
-        Views of the memory that cannot be written to.
+        Views of the memory.
     """
     memory = memory[:]
-    memory.flags.writeable = False
+    memory.flags.writeable = writeable
     end = 8 + int.from_bytes(memory[:8].tobytes(), sys.byteorder)
     at = _whole(end)
     arrays = []
@@ -138,7 +193,7 @@ def _whole(size: int) -> int:
 
 
 def _write(memory: Bytes, head: bytes, parcel: Parcel) -> None:
-    """Write a parcel into memory of just the size it takes."""
+    """Write a parcel at the beginning of some memory."""
     memory[: len(head)] = np.frombuffer(head, np.uint8)
     at = _whole(len(head))
     for array in parcel:

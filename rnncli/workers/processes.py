@@ -5,6 +5,7 @@ which the other end sees at once: a worker that dies stops the run, and workers 
 has no name and goes with the last process that has it.
 """
 
+import errno
 import json
 import os
 import signal
@@ -13,13 +14,16 @@ import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from rnncli.errors import RnncliError
 from rnncli.workers.exchange import Anything, Message, Parcel
-from rnncli.workers.memory import Outbox, map_arrays, new_memory, place_arrays
+from rnncli.workers.memory import Outbox, new_memory, place_arrays, placed_arrays
 
 PATIENCE = 1.0  # seconds that workers have to end by themselves
+DESCRIPTORS = 5  # open files for each process: two outboxes, each opened and mapped, and a socket
+LONGEST = 2000  # characters of what a worker says when it fails
 _FRAME = struct.Struct("<cQ")  # what it is, how many bytes follow
 _GOOD, _FAILURE = b"g", b"f"
 
@@ -93,15 +97,15 @@ class Leader(_Processes):
 
     def __init__(self, size: int, command: Sequence[str]) -> None:
         if os.name != "posix":
-            raise RnncliError(
-                "several processes share memory in a way that this system does not have",
-                where="train.workers",
-                remedy="Set it to 1; Linux and macOS can do more",
+            raise WorkerError(
+                "several processes share memory in a way that this system does not have; Linux and macOS do",
+                remedy="Set train.workers to 1",
             )
         self._lines: list[_Line] = []
         self._workers: list[subprocess.Popen[bytes]] = []
         descriptors: list[int] = []
         try:
+            _allow_descriptors(DESCRIPTORS * size)
             descriptors += (new_memory() for _ in range(2 * size))
             for rank in range(1, size):
                 self._start([*command, str(rank), str(size)], descriptors)
@@ -109,10 +113,8 @@ class Leader(_Processes):
             self.close()
             for descriptor in descriptors:
                 os.close(descriptor)
-            raise RnncliError(
-                f"{size} processes cannot be started: {error.strerror or error}",
-                where="train.workers",
-                remedy="Lower it",
+            raise WorkerError(
+                f"{size} processes cannot be started: {error.strerror or error}", remedy="Lower train.workers"
             ) from error
         super().__init__(0, size, descriptors)
 
@@ -138,16 +140,18 @@ class Leader(_Processes):
     def place(self, arrays: Mapping[str, Anything] | None = None) -> dict[str, Anything]:
         """Move arrays into memory that the workers see."""
         assert arrays is not None
-        descriptor, placed = place_arrays(arrays)
-        self.broadcast(placed)
-        for rank, line in enumerate(self._lines, 1):
-            try:
-                socket.send_fds(line.socket, [b"."], [descriptor])
-            except OSError:
-                self._explain(rank)
-        mapped = map_arrays(descriptor, placed)
-        os.close(descriptor)
-        return mapped
+        descriptor = place_arrays(list(arrays.values()))
+        try:
+            self.broadcast({"names": list(arrays)})
+            for rank, line in enumerate(self._lines, 1):
+                try:
+                    socket.send_fds(line.socket, [b"."], [descriptor])
+                except OSError:
+                    self._explain(rank)
+            self.all_gather([])  # all have it: on macOS, what is closed before it is received is lost
+            return dict(zip(arrays, placed_arrays(descriptor), strict=True))
+        finally:
+            os.close(descriptor)
 
     def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
         """Collect the workers' numbers, and tell them all."""
@@ -158,7 +162,7 @@ class Leader(_Processes):
             except (EOFError, OSError):
                 self._explain(rank)
             if kind == _FAILURE:
-                raise WorkerError(f"worker {rank} of {self.size}: {payload.decode()}")
+                raise self._failed(rank, payload.decode())
             gathered.append(_unpack(payload))
         self._send(b"".join(_pack(row) for row in gathered))
         return gathered
@@ -168,11 +172,7 @@ class Leader(_Processes):
         for line in self._lines:
             line.socket.close()
         for worker in self._workers:
-            try:
-                worker.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+            _end(worker)
         for box in (*self._turns[0], *self._turns[1]):
             os.close(box.descriptor)
         self._lines, self._workers, self._turns = [], [], ([], [])
@@ -190,16 +190,20 @@ class Leader(_Processes):
 
     def _explain(self, rank: int) -> NoReturn:
         """Raise the error for a worker that can be reached no more: its own words, if it left any."""
-        try:
-            kind, payload = self._lines[rank - 1].receive()
+        line, worker = self._lines[rank - 1], self._workers[rank - 1]
+        words = ""
+        with suppress(EOFError, OSError):
+            line.socket.shutdown(socket.SHUT_WR)  # one that is alive after all ends
+            kind, payload = line.receive()
             words = payload.decode() if kind == _FAILURE else ""
-        except (EOFError, OSError):
-            words = ""
         if not words:
-            status = self._workers[rank - 1].wait()
-            words = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
-        remedy = "If memory ran out: fewer workers (train.workers), or smaller batches" if "SIGKILL" in words else None
-        raise WorkerError(f"worker {rank} of {self.size}: {words}", remedy=remedy)
+            status = _end(worker)
+            words = f"was killed by {_name(-status)}" if status < 0 else f"ended with exit code {status}"
+        raise self._failed(rank, words)
+
+    def _failed(self, rank: int, words: str) -> WorkerError:
+        remedy = "If memory ran out: fewer processes, or smaller batches" if "SIGKILL" in words else None
+        return WorkerError(f"process {rank + 1} of {self.size}: {words}", remedy=remedy)
 
 
 class Worker(_Processes):
@@ -225,16 +229,18 @@ class Worker(_Processes):
     def place(self, arrays: Mapping[str, Anything] | None = None) -> dict[str, Anything]:
         """Return the leader's arrays."""
         assert arrays is None
-        placed = self.broadcast()
+        names = self.broadcast()["names"]
         try:
             _, descriptors, _, _ = socket.recv_fds(self._line.socket, 1, 1)
         except OSError:
             sys.exit(0)
         if not descriptors:
             sys.exit(0)
-        mapped = map_arrays(descriptors[0], placed)
-        os.close(descriptors[0])
-        return mapped
+        self.all_gather([])
+        try:
+            return dict(zip(names, placed_arrays(descriptors[0]), strict=True))
+        finally:
+            os.close(descriptors[0])
 
     def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
         """Send numbers to the leader and wait for everybody's."""
@@ -249,7 +255,7 @@ class Worker(_Processes):
 
     def abort(self, message: str, code: int) -> None:
         """Tell the leader why this worker cannot go on, and end."""
-        self._send(_FAILURE, message.encode(errors="replace"))
+        self._send(_FAILURE, message[:LONGEST].encode(errors="replace"))
         sys.exit(code)
 
     def _send(self, kind: bytes, payload: bytes) -> None:
@@ -263,6 +269,34 @@ class Worker(_Processes):
             return self._line.receive()[1]
         except (EOFError, OSError):
             sys.exit(0)
+
+
+def _allow_descriptors(count: int) -> None:
+    """Raise this process's limit of open files to so many, besides those it may have already."""
+    import resource  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 64
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise OSError(errno.EMFILE, f"they need {wanted} open files, of which {hard} are allowed (ulimit -n)")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> int:
+    """Wait for a worker to end, not for long, and return its status."""
+    try:
+        return worker.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _pack(numbers: Sequence[float]) -> bytes:

@@ -51,7 +51,7 @@ def kill_workers(folder: Path, quick: bool) -> Iterator[Result]:
         slowest = max(slowest, time.monotonic() - start)
         if any(map(_is_running, family)):
             problems.append(f"kill {number}: a process was left behind")
-        if victim and (leader.returncode != 1 or f"worker {victim} of {WORKERS}: was killed" not in said[-1]):
+        if victim and (leader.returncode != 1 or f"process {victim + 1} of {WORKERS}: was killed" not in said[-1]):
             problems.append(f"kill {number}: exit code {leader.returncode}, {said[-1:]}")
         if run_dir.last.exists():
             load_checkpoint(run_dir.last)  # raises if it is damaged
