@@ -163,6 +163,6 @@ class Team:
         state, names = self.optimizer.state, self.work.model.params
         moments = {kind: {name: state[f"{kind}/{name}"] for name in names} for kind in self.optimizer.rule.moments}
         collect(moments, self._ownership, self.exchange)
-        if self.averages is not None and self.exchange.shares_memory:
-            self.exchange.all_gather([])
+        if self.exchange.shares_memory:
+            self.exchange.all_gather([])  # all have written their part of what is carried, and of the means
         self.work.collect(self.exchange)
