@@ -13,7 +13,6 @@ from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform, orthogonal
 from rnncli.layers.affine import affine_backward, affine_forward
-from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.layers.pooling import (
     last_pooling_backward,
@@ -23,10 +22,11 @@ from rnncli.layers.pooling import (
     mean_pooling_backward,
     mean_pooling_forward,
 )
-from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
+from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, group_rows
 from rnncli.profiling import stage
+from rnncli.stacks import Places, drop, layer_names, layer_shapes, stack_backward, stack_forward, undrop
 
 EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
 DRAWN_AT_ONCE = 10_000  # rows of them
@@ -91,43 +91,21 @@ class Model:
             x, embedded = self.params["embedding.W"][groups.values], None
             if rng is not None and self.embedding_dropout:  # drawn in the order of the ids, which a part can find out
                 tokens = np.sort(groups.values) if part is None else part.tokens
-                x, embedded = _drop(
-                    x, self.embedding_dropout, rng, (np.searchsorted(tokens, groups.values), len(tokens))
-                )
-        runs: list[Any] = []
-        drops: list[Any] = [embedded]
-        for layer in range(self.layers):
-            if layer:
-                places = None if part is None else (part.rows, part.packing.rows)
-                x, dropped = _drop(x, self.between_dropout, rng, places)
-                drops.append(dropped)
-            weights = [self._weights(layer, direction) for direction in self.directions]
-            H = len(weights[0][1])
-            h = np.empty((packing.rows, len(weights) * H), x.dtype)
-            h0 = np.zeros((len(packing.order), H), x.dtype)
-            for d, (Wx, Wh, b, *more) in enumerate(weights):
-                *_, cache = recurrent_forward(
-                    self.cell,
-                    x,
-                    packing,
-                    h0,
-                    Wx,
-                    Wh,
-                    b,
-                    *more,
-                    groups=None if layer else groups,
-                    reverse=self.directions[d] == "bwd",
-                    keep=keep,
-                    out=h[:, d * H : (d + 1) * H],
-                )
-                runs.append(cache)
-            x = h
+                places = Places(np.searchsorted(tokens, groups.values), len(tokens))
+                x, embedded = drop(x, self.embedding_dropout, rng, places)
+
+        def between(x: Array) -> tuple[Array, Array | None]:
+            rows = None if rng is None or part is None else Places(part.rows, part.packing.rows)
+            return drop(x, self.between_dropout, rng, rows)
+
+        weights = [[self._weights(layer, direction) for direction in self.directions] for layer in range(self.layers)]
+        h, _, run = stack_forward(self.cell, weights, x, packing, groups=groups, between=between, keep=keep)
         with stage("output"):
-            pooled, pooling_cache = self._pool(x, packing)
-            places = None if part is None else (part.sequences, len(part.packing.order))
-            pooled, pooled_drop = _drop(pooled, self.pooled_dropout, rng, places)
+            pooled, pooling_cache = self._pool(h, packing)
+            texts = None if part is None else Places(part.sequences, len(part.packing.order))
+            pooled, pooled_drop = drop(pooled, self.pooled_dropout, rng, texts)
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
-        return logits, (groups, runs, drops, pooling_cache, pooled_drop, affine_cache)
+        return logits, (groups, embedded, run, pooling_cache, pooled_drop, affine_cache)
 
     def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
@@ -146,22 +124,16 @@ class Model:
         dict of str to ndarray or SparseRows
             One gradient for every parameter; that of the embedding has only the batch's tokens.
         """
-        groups, runs, drops, pooling_cache, pooled_drop, affine_cache = cache
+        groups, embedded, run, pooling_cache, pooled_drop, affine_cache = cache
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
-            dx = self._unpool(_undrop(dpooled, pooled_drop), pooling_cache)
-        for layer in reversed(range(self.layers)):
-            dinputs = []
-            H = dx.shape[1] // len(self.directions)
-            for d, direction in enumerate(self.directions):
-                run = runs[layer * len(self.directions) + d]
-                dinput, _, _, dWx, dWh, db, dmore = recurrent_backward(dx[:, d * H : (d + 1) * H], run, spend=spend)
-                dinputs.append(dinput)
-                for name, grad in zip(self._names(layer, direction), (dWx, dWh, db, *dmore), strict=True):
-                    grads[name] = grad
-            dx = _undrop(sum(dinputs[1:], start=dinputs[0]), drops[layer])
-        grads["embedding.W"] = SparseRows(groups.values, dx)
+            dh = self._unpool(undrop(dpooled, pooled_drop), pooling_cache)
+        dx, layers = stack_backward(dh, run, spend=spend)
+        for layer in reversed(range(self.layers)):  # in the order in which they are computed
+            for direction, own in zip(self.directions, layers[layer], strict=True):
+                grads |= dict(zip(self._names(layer, direction), own, strict=True))
+        grads["embedding.W"] = SparseRows(groups.values, undrop(dx, embedded))
         return grads
 
     def loss(self, logits: Array, y: IntArray, class_weights: Array | None = None) -> tuple[float, Array]:
@@ -193,8 +165,7 @@ class Model:
         return logits
 
     def _names(self, layer: int, direction: str) -> list[str]:
-        suffixes = ("Wx", "Wh", "b", "bhn") if self.cell is GRU_RESET_AFTER else ("Wx", "Wh", "b")
-        return [f"rnn{layer}.{direction}.{suffix}" for suffix in suffixes]
+        return layer_names(self.cell, f"rnn{layer}.{direction}")
 
     def _weights(self, layer: int, direction: str) -> list[Array]:
         return [self.params[name] for name in self._names(layer, direction)]
@@ -216,22 +187,6 @@ class Model:
             return max_pooling_backward(dpooled, cache)
         halves = np.split(dpooled, len(self.directions), axis=1)
         return np.concatenate([last_pooling_backward(half, c) for half, c in zip(halves, cache, strict=True)], axis=1)
-
-
-def _drop(
-    x: Array, rate: float, rng: np.random.Generator | None, places: tuple[IntArray, int] | None
-) -> tuple[Array, Array | None]:
-    """Drop out of the rows of x; ``places``: which rows they are, of how many that the mask is drawn for."""
-    if rng is None or rate == 0:
-        return x, None
-    if places is None:
-        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
-    rows, total = places
-    return dropout_forward(x, dropout_mask((total, x.shape[1]), rate, rng, x.dtype)[rows])
-
-
-def _undrop(dout: Array, cache: Array | None) -> Array:
-    return dout if cache is None else dropout_backward(dout, cache)
 
 
 def build_model(
@@ -322,15 +277,12 @@ def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> di
         In the order in which the model's first weights are drawn.
     """
     cell, directions = _cell(config), _directions(config)
-    G, H, D = cell.gates, config.rnn.hidden, config.embedding.dim
+    H, D = config.rnn.hidden, config.embedding.dim
     shapes: dict[str, tuple[int, ...]] = {"embedding.W": (vocabulary_size, D)}
     for layer in range(config.rnn.layers):
         inputs = len(directions) * H if layer else D
         for direction in directions:
-            prefix = f"rnn{layer}.{direction}"
-            shapes |= {f"{prefix}.Wx": (inputs, G * H), f"{prefix}.Wh": (H, G * H), f"{prefix}.b": (G * H,)}
-            if cell is GRU_RESET_AFTER:
-                shapes[f"{prefix}.bhn"] = (H,)
+            shapes |= layer_shapes(cell, f"rnn{layer}.{direction}", inputs, H)
     outputs = 1 if config.loss == "binary" else classes
     return shapes | {"output.w": (len(directions) * H, outputs), "output.b": (outputs,)}
 

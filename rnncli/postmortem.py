@@ -52,7 +52,7 @@ def explain(model: Model, batch: Batch, rows: IntArray, cache: Any, logits: Arra
     broken = not_finite({name: array for name, array in model.params.items() if name != "embedding.W"})
     if broken:
         return f"the weights {broken} were not finite before it"
-    _, runs, *_ = cache
+    _, _, (runs, _), *_ = cache
     for number, run in enumerate(runs):
         layer, direction = divmod(number, len(model.directions))
         bad = np.flatnonzero(~np.isfinite(run.h).all(axis=1))

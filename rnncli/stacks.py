@@ -1,6 +1,6 @@
 """Recurrent layers one on top of the other, of one direction or two, on packed rows; and dropout for batches in parts.
 
-What every model but the classifier's own loop is made of.
+What every model here is made of.
 """
 
 from collections.abc import Callable, Sequence

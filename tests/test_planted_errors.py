@@ -15,11 +15,27 @@ import pytest
 from click.testing import CliRunner
 from tiny_runs import tiny_values, write_config, write_csv
 
-from rnncli import packing
+from rnncli import language_models, packing, stacks
 from rnncli.cli.gradcheck import command
+from rnncli.data.language import steps
 from rnncli.gradcheck import check_names, run_checks
-from rnncli.layers import activations, affine, dropout, embedding, gru, losses, lstm, pooling, recurrent, rnn, sequence
+from rnncli.language_models import LanguageModel
+from rnncli.layers import (
+    activations,
+    affine,
+    dropout,
+    embedding,
+    gru,
+    losses,
+    lstm,
+    output,
+    pooling,
+    recurrent,
+    rnn,
+    sequence,
+)
 from rnncli.models import Model
+from rnncli.taggers import Tagger
 
 
 class Edit(NamedTuple):
@@ -67,6 +83,9 @@ MODEL = "model: lstm, 1 layer, dropout, weights"
 BI_MODEL = "model: lstm, 1 layer, bidirectional, dropout, weights"
 DEEP_MODEL = "model: lstm, 2 layers, dropout, weights"
 SAME = ": same by other ways"
+CARRIED = "language model: lstm, carried state"
+DOCUMENTS = "language model: lstm, two sizes, every dropout, documents"
+BLOCKS = "output layer, in blocks, tied"
 
 PLANTS = [
     # ---- the simple cell
@@ -545,7 +564,7 @@ PLANTS = [
     # ---- the model
     plant(
         "one direction's input gradient dropped",
-        Model.backward,
+        stacks.stack_backward,
         "sum(dinputs[1:], start=dinputs[0])",
         "dinputs[0]",
         BI_MODEL,
@@ -554,38 +573,38 @@ PLANTS = [
     plant(
         "sparse rows in another order than their gradients",
         Model.backward,
-        "SparseRows(groups.values, dx)",
-        "SparseRows(np.sort(groups.values), dx)",
+        "SparseRows(groups.values, ",
+        "SparseRows(np.sort(groups.values), ",
         MODEL,
         inputs="embedding.W",
     ),
     plant(
         "a sparse row named twice",
         Model.backward,
-        "SparseRows(groups.values, dx)",
-        "SparseRows(np.repeat(groups.values, 2), np.repeat(dx / 2, 2, axis=0))",
+        "SparseRows(groups.values, undrop(dx, embedded))",
+        "SparseRows(np.repeat(groups.values, 2), np.repeat(undrop(dx, embedded) / 2, 2, axis=0))",
         MODEL,
     ),
     plant(
         "embedding dropout not undone",
         Model.backward,
-        "drops[layer])",
-        "drops[layer] if layer else None)",
+        "undrop(dx, embedded)",
+        "dx",
         MODEL,
         inputs="embedding.W",
     ),
     plant(
         "pooled dropout not undone",
         Model.backward,
-        "_undrop(dpooled, pooled_drop)",
+        "undrop(dpooled, pooled_drop)",
         "dpooled",
         MODEL,
     ),
     plant(
         "directions exchanged in the gradient",
-        Model.backward,
-        "dx[:, d * H : (d + 1) * H]",
-        "dx[:, dx.shape[1] - (d + 1) * H : dx.shape[1] - d * H]",
+        stacks.stack_backward,
+        "dout[:, d * H : (d + 1) * H]",
+        "dout[:, dout.shape[1] - (d + 1) * H : dout.shape[1] - d * H]",
         BI_MODEL,
     ),
     plant(
@@ -596,6 +615,93 @@ PLANTS = [
         "model: lstm, bidirectional, last pooling, binary loss" + SAME,
     ),
     plant("class weights not used", Model.loss, "class_weights[y]", "None", MODEL + SAME),
+    # ---- language models
+    plant(
+        "the state that is carried not read",
+        language_models._begin,
+        "state[steps.streams]",
+        "np.zeros_like(state[steps.streams])",
+        CARRIED + SAME,
+    ),
+    plant(
+        "another stream's state read",
+        language_models._begin,
+        "state[steps.streams]",
+        "state[np.arange(len(steps.streams)) % len(state)]",
+        DOCUMENTS + SAME,
+    ),
+    plant("no reset where a document begins", language_models._begin, "out[steps.fresh] = 0", "pass", DOCUMENTS + SAME),
+    plant(
+        "the state of a stream's first document carried on",
+        steps.make_steps,
+        "np.cumsum(np.bincount(streams, minlength=N)) - 1",
+        "np.searchsorted(streams, np.arange(N))",
+        DOCUMENTS + SAME,
+    ),
+    plant(
+        "tied weights without the output layer's share",
+        LanguageModel.backward,
+        "np.ascontiguousarray(loss.dw.T)",
+        "np.zeros_like(loss.dw.T)",
+        "language model: lstm, tied",
+        inputs="embedding.W",
+    ),
+    plant(
+        "tied weights without the embedding's share",
+        LanguageModel.backward,
+        "dW[groups.values] += rows",
+        "pass",
+        "language model: lstm, tied",
+        inputs="embedding.W",
+    ),
+    plant(
+        "gradient of state weights that were dropped",
+        LanguageModel.backward,
+        "grad * weight_masks[layer] if hidden else grad",
+        "grad",
+        "language model: lstm, state dropout",
+        inputs="rnn0.fwd.Wh rnn1.fwd.Wh",
+    ),
+    plant(
+        "output dropout not undone",
+        LanguageModel.backward,
+        "undrop(loss.dx, mask)",
+        "loss.dx",
+        DOCUMENTS,
+    ),
+    plant(
+        "variational dropout of embeddings not undone",
+        LanguageModel.backward,
+        "undrop(dx, dropped)",
+        "dx",
+        "language model: lstm, variational dropout",
+        inputs="embedding.W",
+    ),
+    plant("output blocks overwrite dw", output.affine_softmax_loss, "dw += rows.T", "dw = rows.T", BLOCKS),
+    plant("a block's scores not scaled", output.affine_softmax_loss, "scores *= scale", "pass", BLOCKS),
+    # ---- taggers
+    plant(
+        "words of one form not added up",
+        Tagger._unspell,
+        "sum_by_group(np.ascontiguousarray(dseen), words)",
+        "dseen[words.rows[words.starts]]",
+        "tagger: lstm, bidirectional, characters",
+        "tagger: gru, bidirectional, ngrams",
+    ),
+    plant(
+        "input dropout not undone",
+        Tagger.backward,
+        "undrop(dx, dropped)",
+        "dx",
+        "tagger: lstm, 2 layers, characters, every dropout",
+    ),
+    plant(
+        "tags that the model lacks counted",
+        losses.masked_softmax_loss,
+        "count or len(rows)",
+        "count or len(y)",
+        "tagger: lstm, bidirectional, words alone" + SAME,
+    ),
     # ---- purity
     plant(
         "backward writes into dout",

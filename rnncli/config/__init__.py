@@ -15,9 +15,11 @@ from rnncli.config import loading
 from rnncli.config.base import Section, refuse
 from rnncli.config.data import DataConfig
 from rnncli.config.language import LanguageDataConfig
+from rnncli.config.language_model import LanguageModelConfig
 from rnncli.config.messages import nearest, shown
-from rnncli.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
+from rnncli.config.model import ModelConfig
 from rnncli.config.optim import AdamConfig, OptimConfig
+from rnncli.config.tagger_model import TaggerConfig
 from rnncli.config.tagging import TaggingDataConfig
 from rnncli.config.train import LanguageTrainConfig, LoopConfig, TaggingTrainConfig, TrainConfig
 from rnncli.errors import ConfigError
