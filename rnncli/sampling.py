@@ -1,6 +1,7 @@
 """Text that a language model makes up, token by token."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -202,6 +203,30 @@ def generate(
         yield token
         if made + 1 < length:
             scores = stepper.read(token)
+
+
+def continuation(codec: TextCodec, prompt: IntArray, tokens: Iterator[int]) -> Iterator[str]:
+    """Yield the text of tokens as it goes on after a prompt: a word after a word begins with a space.
+
+    Parameters
+    ----------
+    codec : TextCodec
+        The model's.
+    prompt : ndarray of int, shape (n,)
+        What was read before.
+    tokens : iterator of int
+        What comes after it.
+
+    Yields
+    ------
+    str
+        Pieces as they come, without the prompt.
+    """
+    left = len(codec.decode(prompt.tolist()))
+    for piece in codec.stream(chain(prompt.tolist(), tokens)):
+        if len(piece) > left:
+            yield piece[left:]
+        left = max(left - len(piece), 0)
 
 
 def until(pieces: Iterator[str], stop: str | None) -> Iterator[str]:

@@ -123,6 +123,21 @@ def test_a_stop_ends_a_sample(cli: Cli, checkpoint):
     assert stopped["tokens"] == whole.index(".") + 1
 
 
+@pytest.mark.parametrize("tokenizer", [{"kind": "word"}, {"kind": "character"}, {"kind": "bpe", "size": 300}], ids=str)
+def test_a_text_goes_on_after_its_prompt(workdir, cli: Cli, tokenizer):
+    pytest.importorskip("tokenizers")
+    write_text(workdir / "a.txt", 100)
+    config = language_config("a.txt", data={"tokenizer": tokenizer}, train={"epochs": 3, "batch_size": 2})
+    train_run(config, RunDir(workdir / "runs/x"), Silent())
+    for prompt in ("the dog", "the dog ", "a plan.\n\nno"):
+        text = json.loads(cli("sample", "runs/x/last.safetensors", "--prompt", prompt, "--length", 30, "--json").out)
+        text = text["samples"][0]["text"]
+        assert cli("sample", "runs/x/last.safetensors", "--prompt", prompt, "--length", 30).out == f"{prompt}{text}\n"
+        if tokenizer["kind"] == "word":
+            assert text[0] in " .\n"
+            assert len(text.replace(".", " .").replace("\n", " \n ").split(" ")) > 20
+
+
 def test_documents_begin_and_end(workdir, cli: Cli):
     path = write_text(workdir / "a.txt", 200)
     config = language_config(

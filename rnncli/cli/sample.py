@@ -48,7 +48,7 @@ def command(
     import numpy as np
 
     from rnncli.config import LanguageConfig
-    from rnncli.sampling import Stepper, generate, prompt_ids, until
+    from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
     from rnncli.trained import load_trained
 
     trained = load_trained(checkpoint).use_average()
@@ -77,7 +77,7 @@ def command(
         start = time.perf_counter()
         rng = np.random.default_rng([seed, number])
         tokens = generate(stepper, codec, ids, length, rng, temperature, top_k, top_p)
-        pieces = until(codec.stream(counted(tokens)), stop)
+        pieces = until(continuation(codec, ids, counted(tokens)), stop)
         if as_json:
             samples.append({"text": "".join(pieces), "tokens": made, "seconds": time.perf_counter() - start})
             continue
