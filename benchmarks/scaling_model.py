@@ -33,7 +33,7 @@ from rnncli.data.dataset import load_dataset  # noqa: E402
 from rnncli.optim import Optimizer  # noqa: E402
 from rnncli.randomness import generator  # noqa: E402
 from rnncli.run_dir import CACHE  # noqa: E402
-from rnncli.team import Pass, Team  # noqa: E402
+from rnncli.team import Member, Pass  # noqa: E402
 from rnncli.training import Trainer  # noqa: E402
 from rnncli.workers.exchange import Anything, Message, Parcel  # noqa: E402
 from rnncli.workers.parcels import UNIT, Outgoing, unpack  # noqa: E402
@@ -115,7 +115,7 @@ class Seat:
         raise SystemExit(code)
 
 
-class Rank(Team):
+class Rank(Member):
     """A team's member that frees its memory for the next rank, as processes with memory of their own need not."""
 
     def pass_through(self, *arguments: Any) -> Pass:

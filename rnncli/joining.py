@@ -15,7 +15,7 @@ from rnncli.models import Model, model_with
 from rnncli.optim import Optimizer
 from rnncli.packing import Array
 from rnncli.scoring import score
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.training import Trainer
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -122,7 +122,7 @@ def _train(exchange: Exchange, config: Config) -> NoReturn:
     model = model_with(config.model, exchange.place())
     optimizer = Optimizer(update_rule(config.optim), updates, exchange.place())
     weights = exchange.place().get("class_weights")
-    Team(exchange, model, optimizer, train, valid, config.seed, config.optim.clip_norm, weights).serve()
+    Member(exchange, model, optimizer, train, valid, config.seed, config.optim.clip_norm, weights).serve()
 
 
 def _texts(placed: dict[str, Anything], name: str) -> EncodedTexts:

@@ -15,7 +15,7 @@ from rnncli.packing import Array, IntArray
 from rnncli.postmortem import explain, not_finite
 from rnncli.randomness import generator
 from rnncli.schedules import Plateau, Schedule
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.workers.exchange import ALONE, Exchange
 
 KEPT_NORMS = 5  # gradient norms remembered for a post-mortem
@@ -207,16 +207,16 @@ class Trainer:
 
     def collect(self) -> None:
         """Make weights and moments complete in this process, to be saved."""
-        self._team.collect()
+        self._member.collect()
 
     def peak_memory_mb(self) -> float:
         """Return the most memory that the run's processes have held, in MB; what they share counts in each."""
-        return self._team.peak_memory_mb()
+        return self._member.peak_memory_mb()
 
     @property
-    def _team(self) -> Team:
+    def _member(self) -> Member:
         settings = self.settings
-        return Team(
+        return Member(
             self.exchange,
             self.model,
             self.optimizer,
@@ -237,7 +237,7 @@ class Trainer:
         settings = self.settings
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        loss, hits, norm, finite = self._team.step(self.step, rows, lr)
+        loss, hits, norm, finite = self._member.step(self.step, rows, lr)
         if finite:
             self.norms = [*self.norms, norm][-KEPT_NORMS:]
             self.skipped = 0
@@ -257,7 +257,7 @@ class Trainer:
     def _why(self, rows: IntArray) -> str:
         """Compute a batch that was not finite once more, whole, to say where it went wrong; it has moved nothing."""
         batch = make_batch(self.train, rows)
-        logits, cache, _, grads = self._team.pass_through(self.step, batch)
+        logits, cache, _, grads = self._member.pass_through(self.step, batch)
         return explain(self.model, batch, rows, cache, logits, grads)
 
     def _norms(self) -> str:
@@ -273,7 +273,7 @@ class Trainer:
 
     def _validate(self) -> Validated:
         try:
-            report = classification_report(self.valid.labels, self._team.score(), self.labels)
+            report = classification_report(self.valid.labels, self._member.score(), self.labels)
         except GradientError:
             broken = not_finite(self.model.params)
             what = f"the weights {broken} are not finite" if broken else "every weight is finite"
