@@ -33,7 +33,7 @@ from rnncli.data.dataset import load_dataset  # noqa: E402
 from rnncli.optim import Optimizer  # noqa: E402
 from rnncli.randomness import generator  # noqa: E402
 from rnncli.run_dir import CACHE  # noqa: E402
-from rnncli.team import Team  # noqa: E402
+from rnncli.team import Member  # noqa: E402
 from rnncli.training import Trainer  # noqa: E402
 from rnncli.workers.exchange import Anything, Message, Parcel  # noqa: E402
 from rnncli.workers.parcels import UNIT, Outgoing, unpack  # noqa: E402
@@ -194,11 +194,11 @@ def rehearse(trainer: Trainer, batches: list[Any], size: int) -> Measured:
     table = Table(size)
     failures: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def team(rank: int) -> Team:
+    def team(rank: int) -> Member:
         # All have the same arrays: each moves its own part, and puts in the others' as they are by then.
         optimizer = Optimizer(trainer.optimizer.rule, trainer.optimizer.step_count, trainer.optimizer.state)
         settings = trainer.settings
-        return Team(Seat(table, rank), trainer.work, optimizer, settings.seed, settings.clip_norm)
+        return Member(Seat(table, rank), trainer.work, optimizer, settings.seed, settings.clip_norm)
 
     def lead() -> None:
         leader = team(0)

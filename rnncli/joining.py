@@ -17,7 +17,7 @@ from rnncli.scoring import score
 from rnncli.tasks import task_of
 from rnncli.tasks.base import Parcel
 from rnncli.tasks.classification import texts_of
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.training import Trainer
 from rnncli.workers.exchange import Exchange
 
@@ -127,4 +127,4 @@ def _train(exchange: Exchange, config: RunConfig, facts: dict[str, Any]) -> NoRe
     if averages is not None:
         averages.state = exchange.place()
     work.carried = exchange.place()
-    Team(exchange, work, optimizer, config.seed, config.optim.clip_norm, averages).serve()
+    Member(exchange, work, optimizer, config.seed, config.optim.clip_norm, averages).serve()

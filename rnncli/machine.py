@@ -36,7 +36,8 @@ def physical_cores() -> int:
     Returns
     -------
     int
-        At least 1. Two threads of one core count once, and a container's quota counts, where Linux tells of them.
+        At least 1. Two threads of one core count once, and a container's quota counts, where Linux tells of them (of a
+        quota, in version 2 of its control groups).
     """
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1

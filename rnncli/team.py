@@ -1,7 +1,8 @@
 """A training step, by one process or by several: what the leader asks for, and what every rank then does.
 
-Rank 0 calls :meth:`Team.step`, :meth:`Team.evaluate` and :meth:`Team.collect`; the others sit in :meth:`Team.serve`.
-Both ends compute the same way, each its own part, so a team of one is the plain case and nothing else.
+Rank 0 calls :meth:`Member.step`, :meth:`Member.evaluate` and :meth:`Member.collect`; the others sit in
+:meth:`Member.serve`. Both ends compute the same way, each its own part, so a team of one is the plain case and nothing
+else.
 """
 
 import math
@@ -31,8 +32,8 @@ class Outcome(NamedTuple):
 
 
 @dataclass
-class Team:
-    """One rank's part of the work.
+class Member:
+    """One rank of a team.
 
     Attributes
     ----------

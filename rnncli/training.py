@@ -11,7 +11,7 @@ from rnncli.optim import Optimizer
 from rnncli.packing import Array, IntArray
 from rnncli.postmortem import not_finite
 from rnncli.schedules import Plateau, Schedule
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.work import Network, Work
 from rnncli.workers.exchange import ALONE, Exchange
 
@@ -218,16 +218,16 @@ class Trainer:
 
     def collect(self) -> None:
         """Make weights and moments complete in this process, to be saved."""
-        self._team.collect()
+        self._member.collect()
 
     def peak_memory_mb(self) -> float:
         """Return the most memory that the run's processes have held, in MB; what they share counts in each."""
-        return self._team.peak_memory_mb()
+        return self._member.peak_memory_mb()
 
     @property
-    def _team(self) -> Team:
+    def _member(self) -> Member:
         settings = self.settings
-        return Team(self.exchange, self.work, self.optimizer, settings.seed, settings.clip_norm, self.averages)
+        return Member(self.exchange, self.work, self.optimizer, settings.seed, settings.clip_norm, self.averages)
 
     def _validation_is_due(self) -> bool:
         if self.step == 0 or self.validated == self.step:
@@ -239,7 +239,7 @@ class Trainer:
         settings = self.settings
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        loss, hits, norm, finite = self._team.step(self.step, items, lr)
+        loss, hits, norm, finite = self._member.step(self.step, items, lr)
         if finite:
             self.norms = [*self.norms, norm][-KEPT_NORMS:]
             self.skipped = 0
@@ -249,7 +249,7 @@ class Trainer:
                 self.skipped -= 1
                 raise GradientError(
                     f"at step {self.step + 1} the loss is {loss:g} and the gradient's norm {norm:g}: "
-                    f"{self._team.explain(self.step, items)}; {self._norms()}",
+                    f"{self._member.explain(self.step, items)}; {self._norms()}",
                     remedy=self._remedy(),
                 )
         self.step += 1
@@ -270,7 +270,7 @@ class Trainer:
 
     def _validate(self) -> Validated:
         try:
-            figures = self._team.evaluate()
+            figures = self._member.evaluate()
         except GradientError:
             broken = not_finite(self.model.params)
             what = f"the weights {broken} are not finite" if broken else "every weight is finite"

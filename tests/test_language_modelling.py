@@ -11,7 +11,7 @@ from rnncli.data.language.steps import make_steps
 from rnncli.errors import GradientError
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.trained import load_trained
 from rnncli.training import StepDone, Validated
 
@@ -109,9 +109,9 @@ def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory):
             averages = replace(trainer.averages, state={})
             averages.prepare(params)
             averages.state = exchange.place(averages.state if lead else None)
-            team = Team(exchange, own, optimizer, 5, 0.5, averages)
-            outcomes = [team._step(number, np.array([number]), 0.01) for number in range(4)]
-            team._collect()
+            member = Member(exchange, own, optimizer, 5, 0.5, averages)
+            outcomes = [member._step(number, np.array([number]), 0.01) for number in range(4)]
+            member._collect()
             return outcomes, {**model.params, **optimizer.state, **averages.state, **own.carried}
 
         return on_every_rank(size, work, shares_memory=shares_memory)[0]

@@ -113,5 +113,5 @@ def test_a_validation_leaves_the_carried_state_alone(tmp_path):
         next(events)
     before = {name: array.copy() for name, array in trainer.work.carried.items()}
     assert any(array.any() for array in before.values())
-    trainer._team.evaluate()
+    trainer._member.evaluate()
     assert all((trainer.work.carried[name] == array).all() for name, array in before.items())

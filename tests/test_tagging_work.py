@@ -12,7 +12,7 @@ from rnncli.run_dir import RunDir
 from rnncli.sharding import deal
 from rnncli.tagging import part_of_words, report_on, tag_texts
 from rnncli.tasks import task_of
-from rnncli.team import Team
+from rnncli.team import Member
 from rnncli.trained import load_trained
 from rnncli.training import StepDone, Validated
 
@@ -87,9 +87,9 @@ def test_steps_do_not_depend_on_how_many_share_them(data, size, shares_memory, s
             optimizer = replace(trainer.optimizer, state={})
             optimizer.prepare(params)
             optimizer.state = exchange.place(optimizer.state if lead else None)
-            team = Team(exchange, own, optimizer, 5, 0.5)
-            outcomes = [team._step(number, items, 0.01) for number in range(3)]
-            team._collect()
+            member = Member(exchange, own, optimizer, 5, 0.5)
+            outcomes = [member._step(number, items, 0.01) for number in range(3)]
+            member._collect()
             return outcomes, {**own.model.params, **optimizer.state}
 
         return on_every_rank(size, work, shares_memory=shares_memory)[0]

@@ -10,7 +10,7 @@ from tiny_runs import prepared, sample_config, tiny_config, write_csv
 from rnncli.data.batches import make_batch, make_part
 from rnncli.randomness import generator
 from rnncli.sharding import deal
-from rnncli.team import Team
+from rnncli.team import Member
 
 RICH = {
     "embedding": {"dim": 8, "dropout": 0.3},
@@ -33,14 +33,14 @@ def dropout(number):
     return generator(5, "dropout", number)
 
 
-def team_of(trainer, exchange):
+def member_of(trainer, exchange):
     """Return a rank's team, with weights of its own unless memory is shared."""
     model = replace(trainer.model, params=exchange.place(trainer.model.params if exchange.rank == 0 else None))
     work = replace(trainer.work, model=model)
     optimizer = replace(trainer.optimizer, state={})
     optimizer.prepare(model.params)
     optimizer.state = exchange.place(optimizer.state if exchange.rank == 0 else None)
-    return Team(exchange, work, optimizer, 5, 0.5)
+    return Member(exchange, work, optimizer, 5, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ def test_a_step_does_not_depend_on_how_many_share_it(fresh, size, shares_memory)
         trainer = fresh()
 
         def work(exchange):
-            team = team_of(trainer, exchange)
-            outcomes = [team._step(number, ROWS, 0.01) for number in range(3)]
-            team._collect()
-            return outcomes, team.work.model.params, team.optimizer.state
+            member = member_of(trainer, exchange)
+            outcomes = [member._step(number, ROWS, 0.01) for number in range(3)]
+            member._collect()
+            return outcomes, member.work.model.params, member.optimizer.state
 
         return on_every_rank(size, work, shares_memory=shares_memory)
 
@@ -88,10 +88,10 @@ def test_all_ranks_have_the_same_bits(fresh):
     trainer = fresh()
 
     def work(exchange):
-        team = team_of(trainer, exchange)
+        member = member_of(trainer, exchange)
         for number in range(3):
-            team._step(number, ROWS, 0.01)
-        return team.work.model.params
+            member._step(number, ROWS, 0.01)
+        return member.work.model.params
 
     first, *others = on_every_rank(3, work)
     for params in others:
@@ -101,8 +101,8 @@ def test_all_ranks_have_the_same_bits(fresh):
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(fresh, size):
     trainer = fresh()
-    (team,) = on_every_rank(1, lambda exchange: team_of(trainer, exchange))
-    work = team.work
+    (member,) = on_every_rank(1, lambda exchange: member_of(trainer, exchange))
+    work = member.work
     whole = work.pass_through(make_batch(trainer.work.train, ROWS), dropout(4))
     sums = {name: np.zeros_like(array) for name, array in trainer.model.params.items()}
     expected = {name: np.zeros_like(array) for name, array in trainer.model.params.items()}
@@ -122,8 +122,8 @@ def test_the_gradients_of_the_parts_add_up_to_that_of_the_batch(fresh, size):
 
 def test_in_single_precision_the_parts_agree_to_rounding(tmp_path):
     trainer, _ = prepared(sample_config(model=RICH))
-    (team,) = on_every_rank(1, lambda exchange: team_of(trainer, exchange))
-    work = team.work
+    (member,) = on_every_rank(1, lambda exchange: member_of(trainer, exchange))
+    work = member.work
     expected = work.pass_through(make_batch(work.train, ROWS), dropout(4)).grads["rnn0.fwd.Wh"]
     parts = [
         work.pass_through(make_part(work.train, ROWS, places), dropout(4), work.share(ROWS, places)).grads[
@@ -165,13 +165,13 @@ def test_a_gradient_that_is_not_finite_on_one_rank_moves_nothing_on_any(tmp_path
     trainer.model.params["embedding.W"][token] = np.nan
 
     def work(exchange):
-        team = team_of(trainer, exchange)
-        before = {name: array.copy() for name, array in team.work.model.params.items()}
-        outcome = team._step(0, rows, 0.01)
+        member = member_of(trainer, exchange)
+        before = {name: array.copy() for name, array in member.work.model.params.items()}
+        outcome = member._step(0, rows, 0.01)
         assert not outcome.finite
-        assert team.optimizer.step_count == 0
+        assert member.optimizer.step_count == 0
         return all(
-            np.array_equal(before[name], array, equal_nan=True) for name, array in team.work.model.params.items()
+            np.array_equal(before[name], array, equal_nan=True) for name, array in member.work.model.params.items()
         )
 
     assert on_every_rank(2, work) == [True, True]

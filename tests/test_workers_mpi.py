@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exchange_checks import CHECKS
+from running import is_running
 from safetensors.numpy import load_file
 
 from rnncli.errors import RnncliError
@@ -51,29 +52,37 @@ ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in (*
 
 def find_launcher() -> list[str] | str:
     """Return the command that starts MPI processes, that of the environment before that of the system; or why not."""
+    reason = "there is no mpiexec"
+    code = "from mpi4py import MPI; assert MPI.COMM_WORLD.Get_size() == 2"
     for folder in (str(Path(sys.executable).parent), *os.environ.get("PATH", "").split(os.pathsep)):
         command = Path(folder, "mpiexec")
-        if not command.is_file():
-            continue
-        code = "from mpi4py import MPI; assert MPI.COMM_WORLD.Get_size() == 2"
-        tried = subprocess.run(
-            [command, "-n", "2", sys.executable, "-c", code],
+        if command.is_file():
+            tried = said_by(str(command), "-n", "2", sys.executable, "-c", code)
+            if isinstance(tried, str):
+                return [str(command)]
+            reason = f"{command} does not start two processes that mpi4py sees: {tried}"
+    return reason
+
+
+def said_by(*command: str) -> str | Exception:
+    """Return what a command prints, or why it does not."""
+    try:
+        done = subprocess.run(
+            command,
             env=ENVIRONMENT | LENIENT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
+            check=True,
         )
-        if tried.returncode == 0:
-            return [str(command)]
-        return f"{command} does not start two processes that mpi4py sees: {tried.stderr.strip()[-300:]}"
-    return "there is no mpiexec"
+    except (OSError, subprocess.SubprocessError) as error:
+        return error
+    return done.stdout
 
 
 LAUNCHER = find_launcher()
-VERSION = (
-    "" if isinstance(LAUNCHER, str) else subprocess.run([*LAUNCHER, "--version"], capture_output=True, text=True).stdout
-)
+VERSION = "" if isinstance(LAUNCHER, str) else str(said_by(*LAUNCHER, "--version"))
 with_mpi = pytest.mark.skipif(isinstance(LAUNCHER, str), reason=f"no MPI: {LAUNCHER}")
 
 
@@ -104,13 +113,9 @@ def run(size: int, code: str, while_running: Callable[[subprocess.Popen[str]], N
 
 def wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
+    while is_running(pid):
+        assert time.monotonic() < deadline, f"process {pid} was left running"
         time.sleep(0.01)
-    raise AssertionError(f"process {pid} was left running")
 
 
 @pytest.fixture(scope="module")
