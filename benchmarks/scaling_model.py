@@ -267,7 +267,7 @@ def main() -> None:
     config = load_config(args.config, tuple(args.overrides))
     trainer = build_trainer(config, load_dataset(config.data, config.seed, CACHE))
     trainer.optimizer.prepare(trainer.model.params)
-    N = trainer.settings.batch_size
+    N = trainer.work.batch_size
     dense = sum(array.size for name, array in trainer.model.params.items() if name not in trainer.model.sparse)
     print(f"{config.name}: {dense:,} dense parameters; embeddings {trainer.model.params['embedding.W'].shape}")
     print(f"{args.per_host} rank(s) a host, latency {args.latency:g} us; speed-up in tokens a second over one rank\n")
