@@ -224,10 +224,16 @@ def test_data_that_cannot_be_read_leaves_no_process_behind(data, monkeypatch):
     assert started[0].returncode is not None
 
 
+# A process that is started in the background, or by nohup, would ignore the signal.
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rnncli.cli import main; main()"
+)
+
+
 def command_line(values, *arguments):
     config = write_config(Path("tiny.json"), values)
     return subprocess.Popen(
-        [sys.executable, "-m", "rnncli", "train", str(config), *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, "train", str(config), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
