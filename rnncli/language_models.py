@@ -12,7 +12,6 @@ import numpy as np
 
 from rnncli.config import LanguageModelConfig
 from rnncli.data.language.steps import Masks, Steps
-from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform
 from rnncli.layers.dropout import dropout_mask
 from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
 from rnncli.layers.recurrent import Cell
@@ -22,16 +21,15 @@ from rnncli.profiling import stage
 from rnncli.stacks import (
     Places,
     State,
+    cell_of,
     drop,
-    fresh_layer,
+    fresh_weights,
     layer_names,
     layer_shapes,
     stack_backward,
     stack_forward,
     undrop,
 )
-
-EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
 
 
 @dataclass
@@ -244,9 +242,10 @@ def language_shapes(config: LanguageModelConfig, tokens: int) -> dict[str, tuple
         In the order in which the first weights are drawn.
     """
     inputs = config.embedding.dim
+    cell = cell_of(config.rnn.cell, getattr(config.rnn, "reset", None))
     shapes: dict[str, tuple[int, ...]] = {"embedding.W": (tokens, inputs)}
     for layer, H in enumerate(config.rnn.sizes):
-        shapes |= layer_shapes(_cell(config), f"rnn{layer}.fwd", inputs, H)
+        shapes |= layer_shapes(cell, f"rnn{layer}.fwd", inputs, H)
         inputs = H
     return shapes | ({} if config.tied else {"output.w": (inputs, tokens)}) | {"output.b": (tokens,)}
 
@@ -273,21 +272,13 @@ def build_language_model(
         The model.
     """
     shapes = language_shapes(config, tokens)
-    forget_bias = config.rnn.forget_bias if config.rnn.cell == "lstm" else None
-    params: dict[str, Array] = {"embedding.W": rng.normal(0, EMBEDDING_SCALE, shapes["embedding.W"])}
-    for layer in range(len(config.rnn.sizes)):
-        own = {name: shape for name, shape in shapes.items() if name.startswith(f"rnn{layer}.")}
-        params |= fresh_layer(own, rng, forget_bias)
-    if not config.tied:
-        params["output.w"] = glorot_uniform((shapes["output.w"][0], tokens), rng)
-    params["output.b"] = np.zeros(tokens)
-    return language_model_with(config, {name: array.astype(dtype, copy=False) for name, array in params.items()})
+    return language_model_with(config, fresh_weights(shapes, rng, getattr(config.rnn, "forget_bias", None), dtype))
 
 
 def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -> LanguageModel:
     """Build a language model of weights that there are, which are not copied."""
     return LanguageModel(
-        cell=_cell(config),
+        cell=cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)),
         layers=len(config.rnn.sizes),
         embedding_dropout=config.embedding.dropout,
         between_dropout=config.rnn.dropout,
@@ -296,8 +287,3 @@ def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -
         variational=config.variational,
         params=params,
     )
-
-
-def _cell(config: LanguageModelConfig) -> Cell:
-    rnn = config.rnn
-    return GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]

@@ -11,7 +11,6 @@ import numpy as np
 
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
-from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform, orthogonal
 from rnncli.layers.affine import affine_backward, affine_forward
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.layers.pooling import (
@@ -26,10 +25,17 @@ from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, group_rows
 from rnncli.profiling import stage
-from rnncli.stacks import Places, drop, layer_names, layer_shapes, stack_backward, stack_forward, undrop
-
-EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
-DRAWN_AT_ONCE = 10_000  # rows of them
+from rnncli.stacks import (
+    Places,
+    cell_of,
+    drop,
+    fresh_weights,
+    layer_names,
+    layer_shapes,
+    stack_backward,
+    stack_forward,
+    undrop,
+)
 
 
 @dataclass
@@ -201,8 +207,7 @@ def build_model(
     vocabulary_size, classes : int
         V and C.
     rng : numpy.random.Generator
-        Draws the first weights: Glorot uniform for inputs, orthogonal for states, a normal distribution of
-        ``EMBEDDING_SCALE`` for embeddings, zero for biases but ``forget_bias`` for the LSTM's forget gate.
+        Draws the first weights; see :func:`rnncli.stacks.fresh_weights`.
     dtype : type
         float32 to train, float64 to check gradients.
 
@@ -211,26 +216,8 @@ def build_model(
     Model
         The model.
     """
-    rnn = config.rnn
-    H = rnn.hidden
-    params: dict[str, Array] = {}
-    for name, shape in weight_shapes(config, vocabulary_size, classes).items():
-        kind = name.rpartition(".")[2]
-        if name == "embedding.W":
-            params[name] = np.empty(shape, dtype)
-            for start in range(0, len(params[name]), DRAWN_AT_ONCE):  # all at once would take twice its memory
-                rows = params[name][start : start + DRAWN_AT_ONCE]
-                rows[...] = rng.normal(0, EMBEDDING_SCALE, rows.shape)
-        elif kind in ("Wx", "Wh"):
-            draw = glorot_uniform if kind == "Wx" else orthogonal
-            params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
-        elif kind == "w":
-            params[name] = glorot_uniform((shape[0], shape[1]), rng)
-        else:
-            params[name] = np.zeros(shape)
-            if rnn.cell == "lstm" and name.startswith("rnn"):
-                params[name][H : 2 * H] = rnn.forget_bias
-    return model_with(config, {name: array.astype(dtype, copy=False) for name, array in params.items()})
+    shapes = weight_shapes(config, vocabulary_size, classes)
+    return model_with(config, fresh_weights(shapes, rng, getattr(config.rnn, "forget_bias", None), dtype))
 
 
 def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
@@ -249,7 +236,7 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         The model.
     """
     return Model(
-        cell=_cell(config),
+        cell=cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)),
         layers=config.rnn.layers,
         directions=_directions(config),
         pooling=config.pooling,
@@ -276,7 +263,7 @@ def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> di
     dict of str to tuple of int
         In the order in which the model's first weights are drawn.
     """
-    cell, directions = _cell(config), _directions(config)
+    cell, directions = cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)), _directions(config)
     H, D = config.rnn.hidden, config.embedding.dim
     shapes: dict[str, tuple[int, ...]] = {"embedding.W": (vocabulary_size, D)}
     for layer in range(config.rnn.layers):
@@ -285,11 +272,6 @@ def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> di
             shapes |= layer_shapes(cell, f"rnn{layer}.{direction}", inputs, H)
     outputs = 1 if config.loss == "binary" else classes
     return shapes | {"output.w": (len(directions) * H, outputs), "output.b": (outputs,)}
-
-
-def _cell(config: ModelConfig) -> Cell:
-    rnn = config.rnn
-    return GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]
 
 
 def _directions(config: ModelConfig) -> tuple[str, ...]:

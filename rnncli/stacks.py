@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.layers import GRU_RESET_AFTER
+from rnncli.layers import CELLS, GRU_RESET_AFTER
 from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from rnncli.layers.initializers import glorot_uniform, orthogonal
 from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
 from rnncli.packing import Array, Grouping, IntArray, Packing
+
+EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
+DRAWN_AT_ONCE = 10_000  # rows of them
 
 LayerWeights = Sequence[Sequence[Array]]  # for each direction: Wx, Wh, b and the cell's own further weights
 State = tuple[Array, Array | None]  # h (N, H), and c (N, H) for a cell that has one
@@ -190,33 +193,49 @@ def layer_shapes(cell: Cell, prefix: str, inputs: int, H: int) -> dict[str, tupl
     return dict(zip(names, shapes, strict=False))
 
 
-def fresh_layer(
-    shapes: dict[str, tuple[int, ...]], rng: np.random.Generator, forget_bias: float | None
+def cell_of(name: str, reset: str | None) -> Cell:
+    """Return the cell that a config names, with the reset of a GRU."""
+    return GRU_RESET_AFTER if (name, reset) == ("gru", "after") else CELLS[name]
+
+
+def fresh_weights(
+    shapes: dict[str, tuple[int, ...]], rng: np.random.Generator, forget_bias: float | None, dtype: type
 ) -> dict[str, Array]:
-    """Draw the first weights of one direction of a layer.
+    """Draw the first weights of a model.
 
     Parameters
     ----------
     shapes : dict of str to tuple of int
-        From :func:`layer_shapes`.
+        Of each array, in the order in which they are drawn; the end of a name says what it is, as in
+        :func:`layer_names`, ``W`` being an embedding and ``w`` the weights of an affine map.
     rng : numpy.random.Generator
-        Glorot uniform for inputs, orthogonal for states.
+        Glorot uniform for inputs, orthogonal for states, a normal distribution of ``EMBEDDING_SCALE`` for embeddings,
+        zero for biases.
     forget_bias : float or None
-        Bias of the forget gate of an LSTM; None for the other cells.
+        Bias of the forget gates of an LSTM; None for the other cells.
+    dtype : type
+        Of the weights; the draws are the same for any.
 
     Returns
     -------
     dict of str to ndarray
-        In float64.
+        In the order of the shapes.
     """
     params: dict[str, Array] = {}
-    H = next(shape[0] for name, shape in shapes.items() if name.endswith(".Wh"))
     for name, shape in shapes.items():
-        if len(shape) == 2:
-            draw = glorot_uniform if name.endswith(".Wx") else orthogonal
-            params[name] = np.concatenate([draw((shape[0], H), rng) for _ in range(shape[1] // H)], axis=1)
-        else:
-            params[name] = np.zeros(shape)
-            if forget_bias is not None and name.endswith(".b"):
-                params[name][H : 2 * H] = forget_bias
+        prefix, _, kind = name.rpartition(".")
+        H = shapes.get(f"{prefix}.Wh", (0,))[0]  # of the layer that the array belongs to
+        out = params[name] = np.zeros(shape, dtype)
+        if kind == "W":
+            for start in range(0, len(out), DRAWN_AT_ONCE):  # all at once would take twice its memory
+                rows = out[start : start + DRAWN_AT_ONCE]
+                rows[...] = rng.normal(0, EMBEDDING_SCALE, rows.shape)
+        elif kind in ("Wx", "Wh"):
+            draw = glorot_uniform if kind == "Wx" else orthogonal
+            for gate in range(shape[1] // H):
+                out[:, gate * H : (gate + 1) * H] = draw((shape[0], H), rng)
+        elif kind == "w":
+            out[...] = glorot_uniform((shape[0], shape[1]), rng)
+        elif kind == "b" and H and forget_bias is not None:
+            out[H : 2 * H] = forget_bias
     return params

@@ -12,7 +12,6 @@ import numpy as np
 from rnncli.config import TaggerConfig
 from rnncli.data.tagging.batches import FormBatch, TaggedBatch
 from rnncli.data.vocabulary import UNKNOWN_ID
-from rnncli.layers import CELLS, GRU_RESET_AFTER, glorot_uniform
 from rnncli.layers.affine import affine_backward, affine_forward
 from rnncli.layers.losses import masked_softmax_loss
 from rnncli.layers.pooling import (
@@ -27,8 +26,9 @@ from rnncli.packing import Array, IntArray, group_rows, sum_by_group
 from rnncli.profiling import stage
 from rnncli.stacks import (
     Places,
+    cell_of,
     drop,
-    fresh_layer,
+    fresh_weights,
     layer_names,
     layer_shapes,
     stack_backward,
@@ -36,7 +36,6 @@ from rnncli.stacks import (
     undrop,
 )
 
-EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
 SPELLING_HIDDEN = 64
 
 
@@ -246,7 +245,8 @@ def tagger_shapes(
     dict of str to tuple of int
         In the order in which the first weights are drawn.
     """
-    cell, rnn = _cell(config), config.rnn
+    rnn = config.rnn
+    cell = cell_of(rnn.cell, getattr(rnn, "reset", None))
     directions = ("fwd", "bwd") if rnn.bidirectional else ("fwd",)
     inputs = config.embedding.dim
     shapes: dict[str, tuple[int, ...]] = {"embedding.W": (words, inputs)}
@@ -287,26 +287,13 @@ def build_tagger(
     Tagger
         The model.
     """
-    forget_bias = config.rnn.forget_bias if config.rnn.cell == "lstm" else None
-    params: dict[str, Array] = {}
-    for name, shape in shapes.items():
-        if name in ("embedding.W", "spelling.W"):
-            params[name] = rng.normal(0, EMBEDDING_SCALE, shape)
-        elif name.endswith(".Wx"):
-            prefix = name.removesuffix("Wx")
-            own = {key: size for key, size in shapes.items() if key.startswith(prefix)}
-            params |= fresh_layer(own, rng, forget_bias)
-        elif name == "output.w":
-            params[name] = glorot_uniform((shape[0], shape[1]), rng)
-        elif name == "output.b":
-            params[name] = np.zeros(shape)
-    return tagger_with(config, {name: params[name].astype(dtype, copy=False) for name in shapes})
+    return tagger_with(config, fresh_weights(shapes, rng, getattr(config.rnn, "forget_bias", None), dtype))
 
 
 def tagger_with(config: TaggerConfig, params: dict[str, Array]) -> Tagger:
     """Build a tagger of weights that there are, which are not copied."""
     return Tagger(
-        cell=_cell(config),
+        cell=cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)),
         layers=config.rnn.layers,
         directions=("fwd", "bwd") if config.rnn.bidirectional else ("fwd",),
         word_dropout=config.embedding.word_dropout,
@@ -315,8 +302,3 @@ def tagger_with(config: TaggerConfig, params: dict[str, Array]) -> Tagger:
         output_dropout=config.dropout,
         params=params,
     )
-
-
-def _cell(config: TaggerConfig) -> Cell:
-    rnn = config.rnn
-    return GRU_RESET_AFTER if rnn.cell == "gru" and rnn.reset == "after" else CELLS[rnn.cell]

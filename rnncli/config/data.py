@@ -1,16 +1,15 @@
 """The ``data`` section: where the texts are and how they become arrays."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
 )
 
 from rnncli.config.base import Section, refuse
+from rnncli.config.splitting import SplitSection
 
 GROUPED_FORMATS = ("csv", "tsv", "jsonl")
 FilePath = Annotated[str, Field(min_length=1)]
@@ -93,7 +92,7 @@ class TokenizerConfig(Section):
     )
 
 
-class DataConfig(Section):
+class DataConfig(SplitSection):
     """Where the texts are and how they become arrays."""
 
     train: SourceConfig = Field(description="texts to train on")
@@ -111,13 +110,6 @@ class DataConfig(Section):
     )
     truncate: Literal["head", "tail"] = Field(default="tail", description="end of a longer text that is kept")
 
-    @field_validator("valid_fraction")
-    @classmethod
-    def _only_without_valid(cls, value: float, info: ValidationInfo) -> float:
-        if info.data.get("valid") is not None:
-            raise refuse("has no effect beside data.valid; give one of the two")
-        return value
-
     @field_validator("group_by")
     @classmethod
     def _needs_columns_to_split(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -129,11 +121,3 @@ class DataConfig(Section):
         if train is not None and train.format not in GROUPED_FORMATS:
             raise refuse(f"format {train.format} has no columns; only {', '.join(GROUPED_FORMATS)} have")
         return value
-
-    @model_serializer(mode="wrap")
-    def _without_the_unused_fraction(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what may not be given beside ``valid``, so that what is written can be read again."""
-        fields: dict[str, Any] = handler(self)
-        if self.valid is not None:
-            fields.pop("valid_fraction", None)
-        return fields

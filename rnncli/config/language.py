@@ -1,11 +1,12 @@
 """The ``data`` section of a language model: where the text is and how it becomes token ids."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer
+from pydantic import Field
 
-from rnncli.config.base import Section, refuse, with_default
+from rnncli.config.base import Section, with_default
 from rnncli.config.data import FilePath
+from rnncli.config.splitting import SplitSection
 
 
 class TextSource(Section):
@@ -90,7 +91,7 @@ TextTokenizerConfig = Annotated[
 ]
 
 
-class LanguageDataConfig(Section):
+class LanguageDataConfig(SplitSection):
     """Where the text is and how it becomes token ids."""
 
     train: TextSourceConfig = Field(description="text to train on")
@@ -103,18 +104,3 @@ class LanguageDataConfig(Section):
         default=None, description="what ends a document, where the state is reset; null: all is one text"
     )
     tokenizer: TextTokenizerConfig = Field(default=CharacterTokenizer(), description="how the text becomes tokens")
-
-    @field_validator("valid_fraction")
-    @classmethod
-    def _only_without_valid(cls, value: float, info: ValidationInfo) -> float:
-        if info.data.get("valid") is not None:
-            raise refuse("has no effect beside data.valid; give one of the two")
-        return value
-
-    @model_serializer(mode="wrap")
-    def _without_the_unused_fraction(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what may not be given beside ``valid``, so that what is written can be read again."""
-        fields: dict[str, Any] = handler(self)
-        if self.valid is not None:
-            fields.pop("valid_fraction", None)
-        return fields

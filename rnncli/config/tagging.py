@@ -1,11 +1,12 @@
 """The ``data`` section of a tagger: where the sentences are and how they become arrays."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer
+from pydantic import Field, ValidationInfo, field_validator
 
 from rnncli.config.base import Section, refuse, with_default
 from rnncli.config.data import FilePath
+from rnncli.config.splitting import SplitSection
 
 Column = Annotated[int, Field(ge=-100, le=100)]
 
@@ -108,7 +109,7 @@ SpellingConfig = Annotated[
 ]
 
 
-class TaggingDataConfig(Section):
+class TaggingDataConfig(SplitSection):
     """Where the sentences are and how they become arrays."""
 
     train: SentenceSourceConfig = Field(description="sentences to train on")
@@ -140,24 +141,9 @@ class TaggingDataConfig(Section):
                 raise refuse(f"convert_to is {given or 'null'}, in data.train it is {wanted or 'null'}")
         return value
 
-    @field_validator("valid_fraction")
-    @classmethod
-    def _only_without_valid(cls, value: float, info: ValidationInfo) -> float:
-        if info.data.get("valid") is not None:
-            raise refuse("has no effect beside data.valid; give one of the two")
-        return value
-
     @field_validator("split_by")
     @classmethod
     def _nothing_to_split(cls, value: str, info: ValidationInfo) -> str:
         if value == "document" and info.data.get("valid") is not None:
             raise refuse("has no effect beside data.valid, which leaves nothing to split")
         return value
-
-    @model_serializer(mode="wrap")
-    def _without_the_unused_fraction(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what may not be given beside ``valid``, so that what is written can be read again."""
-        fields: dict[str, Any] = handler(self)
-        if self.valid is not None:
-            fields.pop("valid_fraction", None)
-        return fields

@@ -11,9 +11,10 @@ from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.errors import GradientError
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
-from rnncli.models import EMBEDDING_SCALE, Model, build_model
+from rnncli.models import Model, build_model
 from rnncli.optim import SparseRows
 from rnncli.packing import Array, make_packing
+from rnncli.stacks import EMBEDDING_SCALE
 
 VOCABULARY_SIZE = 11
 LENGTHS = (3, 1, 5, 2)

@@ -10,53 +10,28 @@ import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 from rnncli.errors import RnncliError
 from rnncli.workers.exchange import Anything, Message, Parcel
+from rnncli.workers.lines import FAILURE, GOOD, Line, pack_numbers, unpack_numbers
 from rnncli.workers.memory import Outbox, new_memory, place_arrays, placed_arrays
 
 PATIENCE = 1.0  # seconds that workers have to end by themselves
 DESCRIPTORS = 5  # open files for each process: two outboxes, each opened and mapped, and a socket
 LONGEST = 2000  # characters of what a worker says when it fails
-_FRAME = struct.Struct("<cQ")  # what it is, how many bytes follow
-_GOOD, _FAILURE = b"g", b"f"
 
 
 class WorkerError(RnncliError):
     """A worker process ended before its work was done."""
 
 
-class _Line:
-    """One end of a socket between leader and worker, for frames."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self.socket = end
-
-    def send(self, kind: bytes, payload: bytes) -> None:
-        self.socket.sendall(_FRAME.pack(kind, len(payload)) + payload)
-
-    def receive(self) -> tuple[bytes, bytes]:
-        """Return kind and payload of the next frame; raises EOFError if the other end is closed."""
-        kind, size = _FRAME.unpack(self._exactly(_FRAME.size))
-        return kind, self._exactly(size)
-
-    def _exactly(self, size: int) -> bytes:
-        parts = b""
-        while len(parts) < size:
-            part = self.socket.recv(size - len(parts))
-            if not part:
-                raise EOFError
-            parts += part
-        return parts
-
-
-class _Processes:
+class _Processes(ABC):
     """What leader and worker have in common: the outboxes of all ranks, in two turns.
 
     A rank may write its next parcels while another still reads the ones before, so these go to other memory; and
@@ -72,8 +47,9 @@ class _Processes:
         self._turns = boxes[:size], boxes[size:]
         self._turn = 0
 
+    @abstractmethod
     def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
-        raise NotImplementedError
+        """Give the numbers of each rank to every rank."""
 
     def all_to_all(self, parcels: Sequence[Parcel]) -> list[list[Anything]]:
         """Give ``parcels[r]`` to rank r; see :class:`rnncli.workers.exchange.Exchange`."""
@@ -101,7 +77,7 @@ class Leader(_Processes):
                 "several processes share memory in a way that this system does not have; Linux and macOS do",
                 remedy="Set train.workers to 1",
             )
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._workers: list[subprocess.Popen[bytes]] = []
         descriptors: list[int] = []
         try:
@@ -120,7 +96,7 @@ class Leader(_Processes):
 
     def _start(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
         ours, theirs = socket.socketpair()
-        self._lines.append(_Line(ours))
+        self._lines.append(Line(ours))
         with theirs:
             # A process group of its own: Ctrl-C in a terminal is for the leader to act on.
             worker = subprocess.Popen(
@@ -161,10 +137,10 @@ class Leader(_Processes):
                 kind, payload = line.receive()
             except (EOFError, OSError):
                 self._explain(rank)
-            if kind == _FAILURE:
+            if kind == FAILURE:
                 raise self._failed(rank, payload.decode())
-            gathered.append(_unpack(payload))
-        self._send(b"".join(_pack(row) for row in gathered))
+            gathered.append(unpack_numbers(payload))
+        self._send(b"".join(pack_numbers(row) for row in gathered))
         return gathered
 
     def close(self) -> None:
@@ -184,7 +160,7 @@ class Leader(_Processes):
     def _send(self, payload: bytes) -> None:
         for rank, line in enumerate(self._lines, 1):
             try:
-                line.send(_GOOD, payload)
+                line.send(GOOD, payload)
             except OSError:
                 self._explain(rank)
 
@@ -195,7 +171,7 @@ class Leader(_Processes):
         with suppress(EOFError, OSError):
             line.socket.shutdown(socket.SHUT_WR)  # one that is alive after all ends
             kind, payload = line.receive()
-            words = payload.decode() if kind == _FAILURE else ""
+            words = payload.decode() if kind == FAILURE else ""
         if not words:
             status = _end(worker)
             words = f"was killed by {_name(-status)}" if status < 0 else f"ended with exit code {status}"
@@ -218,7 +194,7 @@ class Worker(_Processes):
     def __init__(self, arguments: Sequence[str]) -> None:
         rank, size, line, *descriptors = map(int, arguments)
         super().__init__(rank, size, descriptors)
-        self._line = _Line(socket.socket(fileno=line))
+        self._line = Line(socket.socket(fileno=line))
 
     def broadcast(self, message: Message | None = None) -> Message:
         """Wait for the leader's message; where the leader is gone, or let go of this worker, end the process."""
@@ -244,8 +220,8 @@ class Worker(_Processes):
 
     def all_gather(self, numbers: Sequence[float]) -> list[list[float]]:
         """Send numbers to the leader and wait for everybody's."""
-        self._send(_GOOD, _pack(numbers))
-        everybodys = _unpack(self._receive())
+        self._send(GOOD, pack_numbers(numbers))
+        everybodys = unpack_numbers(self._receive())
         count = len(numbers)
         return [everybodys[rank * count : (rank + 1) * count] for rank in range(self.size)]
 
@@ -255,7 +231,7 @@ class Worker(_Processes):
 
     def abort(self, message: str, code: int) -> None:
         """Tell the leader why this worker cannot go on, and end."""
-        self._send(_FAILURE, message[:LONGEST].encode(errors="replace"))
+        self._send(FAILURE, message[:LONGEST].encode(errors="replace"))
         sys.exit(code)
 
     def _send(self, kind: bytes, payload: bytes) -> None:
@@ -297,11 +273,3 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _pack(numbers: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(numbers)}d", *numbers)
-
-
-def _unpack(payload: bytes) -> list[float]:
-    return list(struct.unpack(f"<{len(payload) // 8}d", payload))
