@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from rnncli.packing import Array
 
 PREFIX = "average/"
+
+
+class HasParams(Protocol):
+    """What has weights."""
+
+    params: dict[str, Array]
 
 
 @dataclass
@@ -59,12 +66,12 @@ class Averages:
 
 
 @contextmanager
-def averaged(model: object, averages: Averages | None) -> Iterator[None]:
+def averaged(model: HasParams, averages: Averages | None) -> Iterator[None]:
     """Let a model have the mean weights for a while.
 
     Parameters
     ----------
-    model : object with params
+    model : HasParams
         Gets its own weights back at the end.
     averages : Averages or None
         None changes nothing.
@@ -72,9 +79,9 @@ def averaged(model: object, averages: Averages | None) -> Iterator[None]:
     if averages is None:
         yield
         return
-    own: dict[str, Array] = model.params  # type: ignore[attr-defined]
-    model.params = averages.of(own)  # type: ignore[attr-defined]
+    own = model.params
+    model.params = averages.of(own)
     try:
         yield
     finally:
-        model.params = own  # type: ignore[attr-defined]
+        model.params = own

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.data.language.steps import make_steps
-from rnncli.data.language.windows import document_starts, release_pages
+from rnncli.data.language.windows import READ_BEFORE_RELEASE, document_starts, release_pages
 from rnncli.errors import GradientError
 from rnncli.language_models import LanguageModel
 from rnncli.packing import Array, IntArray
@@ -26,8 +26,6 @@ TOGETHER = 32  # streams read side by side by one process
 STEPS = 64  # tokens of a stream, after which its state is compared
 REMEMBERED = 64  # states of a stream that are kept to compare with
 AGREEMENT = 1e-5  # how close two states must be to lead to the same
-
-_READ_BEFORE_RELEASE = 2**24
 
 
 class Scored(NamedTuple):
@@ -104,7 +102,7 @@ class _Group:
         if each is not None:
             each[firsts[stream] + steps.cells % T] = nats
         self._read += dense.size * self.tokens.itemsize
-        if self._read >= _READ_BEFORE_RELEASE:
+        if self._read >= READ_BEFORE_RELEASE:
             release_pages(self.tokens)
             self._read = 0
         return state

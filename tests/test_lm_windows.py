@@ -72,7 +72,7 @@ def test_a_document_begins_with_the_end_of_the_one_before():
 
 
 def test_released_pages_are_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("rnncli.data.language.windows._READ_BEFORE_RELEASE", 64)
+    monkeypatch.setattr("rnncli.data.language.windows.READ_BEFORE_RELEASE", 64)
     tokens = np.arange(5000, dtype="<u2")
     tokens.tofile(tmp_path / "tokens")
     mapped = np.memmap(tmp_path / "tokens", dtype="<u2", mode="r")

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 
+from rnncli.config import LanguageConfig
 from rnncli.errors import ConfigError
+from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
+from rnncli.trained import load_trained
 
 
 @click.command("sample")
@@ -45,12 +49,6 @@ def command(
 
     The text is printed as it is made, after the prompt. The same seed gives the same samples.
     """
-    import numpy as np
-
-    from rnncli.config import LanguageConfig
-    from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
-    from rnncli.trained import load_trained
-
     trained = load_trained(checkpoint).use_average()
     if not isinstance(trained.config, LanguageConfig):
         raise ConfigError(

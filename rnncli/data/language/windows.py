@@ -11,7 +11,7 @@ IntArray = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.unsignedinteger[Any]]
 
 # Pages of a file that were read stay part of the process until they are given back; this many bytes at most.
-_READ_BEFORE_RELEASE = 2**24
+READ_BEFORE_RELEASE = 2**24
 
 
 class Window(NamedTuple):
@@ -81,7 +81,7 @@ def lm_windows(tokens: Tokens, streams: int, steps: int, first: int = 0) -> Iter
         for row, start in zip(rows, starts, strict=True):
             row[:] = tokens[start + begin : start + end + 1]
         read += rows.size * tokens.itemsize
-        if read >= _READ_BEFORE_RELEASE:
+        if read >= READ_BEFORE_RELEASE:
             release_pages(tokens)
             read = 0
         yield Window(number, rows[:, :-1], rows[:, 1:])
