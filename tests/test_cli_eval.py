@@ -222,7 +222,7 @@ def test_where_predictions_go_is_tried_before_scoring_and_an_earlier_file_outliv
     Path("p.jsonl").write_text("earlier")
 
     def fail(*_):
-        assert list(Path().glob(".rnncli-predictions.*"))
+        assert list(Path().glob(".rnncli-output.*"))
         raise RnncliError("scoring failed")
 
     monkeypatch.setattr("rnncli.cli.eval.evaluate", fail)

@@ -3,6 +3,7 @@
 Commands are imported when they are run, so that ``rnncli --help`` costs no more than click.
 """
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -49,8 +50,11 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rnncli")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Train RNN, LSTM and GRU text models from one YAML file, in NumPy."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org; off a terminal click leaves colours out itself
+        ctx.color = False
 
 
 def main() -> NoReturn:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from rnncli.cli.predictions import predictions_file, refuse_to_overwrite, write_predictions
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
+from rnncli.cli.predictions import OPTION, write_predictions
 from rnncli.config import Config
 from rnncli.data.rows import short_label
 from rnncli.errors import ConfigError
@@ -78,8 +79,8 @@ def command(
     with ExitStack() as stack:
         file = None
         if predictions is not None:  # opened first: scoring may take long, and be for nothing
-            refuse_to_overwrite(predictions, checkpoint, (trained.config.data, config.data))
-            file = stack.enter_context(predictions_file(predictions))
+            refuse_to_overwrite(OPTION, predictions, [checkpoint], data_files([trained.config.data, config.data]))
+            file = stack.enter_context(output_file(OPTION, predictions))
         start = time.perf_counter()
         evaluation = evaluate(trained, rows)
         seconds = time.perf_counter() - start

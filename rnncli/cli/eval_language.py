@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.predictions import predictions_file, refuse_to_overwrite, write_lines
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
+from rnncli.cli.predictions import OPTION, write_lines
 from rnncli.config import LanguageConfig
 from rnncli.language_evaluation import evaluate_text, line_costs, text_of_config
 from rnncli.trained import Trained
@@ -20,8 +21,9 @@ def evaluate(trained: Trained, checkpoint: Path, data: Path | None, predictions:
     with ExitStack() as stack:
         file = None
         if predictions is not None:
-            refuse_to_overwrite(predictions, checkpoint, [config.data], [] if data is None else [data])
-            file = stack.enter_context(predictions_file(predictions))
+            others = [] if data is None else [data]
+            refuse_to_overwrite(OPTION, predictions, [checkpoint], data_files([config.data]) + others)
+            file = stack.enter_context(output_file(OPTION, predictions))
         text, name = text_of_config(trained, data)
         start = time.perf_counter()
         evaluation = evaluate_text(trained, text, by_token=file is not None)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from rnncli.cli.predictions import predictions_file, refuse_to_overwrite, write_lines
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
+from rnncli.cli.predictions import OPTION, write_lines
 from rnncli.config import TaggingConfig
 from rnncli.data.rows import short_label
 from rnncli.errors import ConfigError
@@ -44,8 +45,8 @@ def evaluate(
     with ExitStack() as stack:
         file = None
         if predictions is not None:  # opened first: tagging may take long, and be for nothing
-            refuse_to_overwrite(predictions, checkpoint, sections)
-            file = stack.enter_context(predictions_file(predictions))
+            refuse_to_overwrite(OPTION, predictions, [checkpoint], data_files(sections))
+            file = stack.enter_context(output_file(OPTION, predictions))
         start = time.perf_counter()
         evaluation = evaluate_tagger(trained, sentences)
         seconds = time.perf_counter() - start
