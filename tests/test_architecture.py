@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
     {"resuming"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured"},
+    {"exporting"},
     {"cli"},
     {"__main__", "worker"},
 ]
@@ -56,6 +57,7 @@ KNOWS_CONFIG = {
         "evaluation",
         "tagger_evaluation",
         "language_evaluation",
+        "exporting",
         "cli",
     ),
     *("gradcheck.models", "gradcheck.sequences", "gradcheck.configured"),

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
     "sample": ("rnncli.cli.sample", "Let a language model make up text."),
+    "export": ("rnncli.cli.export", "Write a trained model for other tools."),
     "gradcheck": ("rnncli.cli.gradcheck", "Prove the gradients, of every layer or of a config's model."),
     "verify-resume": ("rnncli.cli.verify_resume", "Prove that a killed and resumed run ends in the same bits."),
     "data": ("rnncli.cli.data", "Fetch known data sets, check a config's data."),
