@@ -2,11 +2,17 @@
 
 import ctypes
 import os
+import platform
 import resource
 import sys
 from pathlib import Path
+from typing import Any
+
+from rnncli import __version__
+from rnncli.blas import THREAD_VARIABLES
 
 CPUS = Path("/sys/devices/system/cpu")
+CPU_INFO = Path("/proc/cpuinfo")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -43,6 +49,44 @@ def physical_cores() -> int:
         return os.cpu_count() or 1
     siblings = {_siblings(cpu) for cpu in os.sched_getaffinity(0)}
     return max(1, min(len(siblings), _quota()))
+
+
+def environment() -> dict[str, Any]:
+    """Return what a computation here is done by, ready for JSON: what somebody who repeats it has to compare.
+
+    Returns
+    -------
+    dict
+        ``rnncli``, ``python`` and ``numpy`` (versions), ``blas`` (name and version, or None), ``blas_threads`` (as
+        asked for; None for the library's own choice), ``system``, ``cpu`` (its name) and ``cores``.
+    """
+    import numpy as np
+
+    try:
+        found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        blas = f"{found['name']} {found['version']}"
+    except (KeyError, TypeError):  # built otherwise
+        blas = None
+    threads = [os.environ.get(name, "") for name in THREAD_VARIABLES]
+    return {
+        "rnncli": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": blas,
+        "blas_threads": next((int(count) for count in threads if count.isdecimal()), None),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": physical_cores(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or "unknown"
 
 
 def _siblings(cpu: int) -> str:

@@ -12,7 +12,7 @@ from rnncli.config import RunConfig
 from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
-from rnncli.machine import physical_cores
+from rnncli.machine import environment, physical_cores
 from rnncli.postmortem import not_finite
 from rnncli.profiling import stage
 from rnncli.recording import Recorder, Sums
@@ -220,6 +220,7 @@ def _follow(
 ) -> None:
     """Run the trainer to its end; record, save and show what happens."""
     fingerprint = task_of(config).digest(data)
+    computed_by = {**environment(), "processes": trainer.exchange.size}
 
     @stage("saving")
     def save(*paths: Path) -> None:
@@ -235,6 +236,7 @@ def _follow(
             "sums": recorder.state(),
             "data": fingerprint,
             "metrics": recorder.validations[-1] if recorder.validations else None,
+            "environment": computed_by,
         }
         for path in paths:
             save_trained(path, trainer, config, data, state)

@@ -140,7 +140,7 @@ def digests_of(run_dir: RunDir) -> dict[str, str]:
         for kind, wanted in (("weights", False), ("moments", True)):
             digests[f"{kind} of {path.name}"] = _digest_tensors(checkpoint, wanted)
         progress = checkpoint.metadata["progress"]
-        kept = {key: progress[key] for key in progress.keys() - {"sums", "metrics"}}
+        kept = {key: progress[key] for key in progress.keys() - {"sums", "metrics", "environment"}}
         kept |= {key: progress["sums"][key] for key in ("loss", "texts", "tokens")}
         digests[f"counters of {path.name}"] = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
     rows = [json.loads(line) for line in run_dir.metrics.read_text(encoding="utf-8").splitlines()]

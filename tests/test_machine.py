@@ -1,13 +1,15 @@
+import json
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rnncli import machine
-from rnncli.machine import peak_memory_mb, physical_cores
+from rnncli import __version__, machine
+from rnncli.machine import environment, peak_memory_mb, physical_cores
 
 
 def test_peak_memory_is_in_megabytes():
@@ -94,3 +96,24 @@ def test_freed_memory_is_used_again():
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     machine.keep_freed_memory()
+
+
+def test_the_environment_is_what_to_compare_when_repeating_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU 3000\n\nmodel name\t: Some CPU 3000\n")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    found = environment()
+    assert json.loads(json.dumps(found)) == found
+    assert (found["cpu"], found["blas_threads"], found["cores"]) == ("Some CPU 3000", 3, physical_cores())
+    assert (found["rnncli"], found["numpy"], found["python"]) == (__version__, np.__version__, platform.python_version())
+    assert found["system"].startswith(platform.system())
+
+
+def test_an_environment_that_cannot_be_read_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    for name in machine.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(np, "show_config", lambda mode: {})
+    found = environment()
+    assert (found["cpu"], found["blas_threads"], found["blas"]) == ("unknown", None, None)

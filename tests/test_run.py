@@ -140,6 +140,8 @@ def test_what_is_saved_is_the_model_at_that_step(data):
     loaded = load_trained(run_dir.best)
     assert loaded.progress["step"] == summary.best["step"]
     assert loaded.progress["metrics"]["accuracy"] == summary.best["accuracy"]
+    assert loaded.progress["environment"]["processes"] == 1
+    assert loaded.progress["environment"]["numpy"] == np.__version__
     assert {name: array.tobytes() for name, array in loaded.model.params.items()} == best
     last = load_checkpoint(run_dir.last).tensors
     assert all(array.tobytes() == last[name].tobytes() for name, array in trainer.model.params.items())
