@@ -14,7 +14,7 @@ import rnncli.cli
 from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError, RnncliError
 
 COMMANDS = [
-    *(["train"], ["eval"], ["gradcheck"], ["verify-resume"], ["sample"], ["config"], ["config", "show"]),
+    *(["train"], ["eval"], ["gradcheck"], ["verify-resume"], ["sample"], ["config"], ["config", "show"], ["config", "schema"]),
     *(["data"], ["data", "get"], ["data", "check"]),
 ]
 

@@ -8,7 +8,7 @@ import click
 
 @click.group(name="config")
 def command() -> None:
-    """Look at a config."""
+    """Look at a config, or at all that one may hold."""
 
 
 @command.command()
@@ -42,3 +42,15 @@ def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         if not entry.section
     ]
     click.echo(json.dumps({"config": config.model_dump(), "keys": keys}, indent=2, ensure_ascii=False))
+
+
+@command.command()
+@click.option("--task", metavar="TASK", help="For configs of one task only: classification, tagging, language_model.")
+def schema(task: str | None) -> None:
+    """Print the JSON Schema of a config, for editors and other programs.
+
+    The one for all tasks is also a file of the package, which the first line of a config may name.
+    """
+    from rnncli.config.schema import config_schema
+
+    click.echo(json.dumps(config_schema(task), indent=1, ensure_ascii=False))
