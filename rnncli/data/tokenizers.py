@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 Tokenizer = Callable[[str], list[str]]
 TokenizerKind = Literal["word", "whitespace", "character"]
@@ -63,19 +63,41 @@ def make_tokenizer(kind: TokenizerKind, lowercase: bool) -> Tokenizer:
     return lambda text: split(text.lower())
 
 
+def tokenizer_rules(kind: TokenizerKind, lowercase: bool) -> dict[str, Any]:
+    """Return what a tokenizer does in a form that programs without rnncli can follow.
+
+    Parameters
+    ----------
+    kind, lowercase
+        As for :func:`make_tokenizer`.
+
+    Returns
+    -------
+    dict
+        Ready for JSON, to be done in this order: ``lowercase``, whether to lower-case the text; ``normalize``, a
+        Unicode normal form or None; ``replace``, pairs of a pattern and what to put in its place; ``token``, the
+        pattern whose matches are the tokens. Patterns are those of Python's :mod:`re`.
+    """
+    rules: dict[str, Any] = {"kind": kind, "lowercase": lowercase, "normalize": None, "replace": []}
+    if kind != "word":
+        return {**rules, "token": {"whitespace": r"\S+", "character": r"(?s)."}[kind]}
+    replace = [["\u2019", "'"], [f"(?i){LINE_BREAK.pattern}", " "], [_NOT.pattern, " "]]
+    return {**rules, "normalize": "NFC", "replace": replace, "token": _word_pattern().pattern}
+
+
 def _split_words(text: str) -> list[str]:
     """Cut a text into words, numbers, contractions and punctuation marks."""
     # Each guard spares most texts a pass; together the passes cost a tenth of the tokenizing.
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).replace("\u2019", "'")
     if "<" in text:
-        text = _LINE_BREAK.sub(" ", text)
+        text = LINE_BREAK.sub(" ", text)
     if "'" in text:
         text = _NOT.sub(" ", text)
     return [match[0] for match in _word_pattern().findall(text)]
 
 
-_LINE_BREAK = re.compile(r"<br\s*(?:/\s*)?>", re.IGNORECASE)
+LINE_BREAK = re.compile(r"<br\s*(?:/\s*)?>", re.IGNORECASE)
 # The place before n't at the end of a word; a space put there makes it a token of its own.
 _NOT = re.compile(r"(?=[nN]'[tT](?![^\W_]))")
 

@@ -1,0 +1,104 @@
+"""Inputs to compare an exported model with its original on: a user's own texts where they are still there."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.config import Config, TaggingConfig
+from rnncli.data.encoding import encode_texts, frozen_texts
+from rnncli.data.tagging.sentences import Sentence
+from rnncli.data.tokenizers import make_tokenizer
+from rnncli.errors import RnncliError
+from rnncli.evaluation import rows_of_config
+from rnncli.language_evaluation import text_of_config
+from rnncli.tagger_evaluation import sentences_of_config
+from rnncli.trained import Trained
+
+TEXTS = 256
+MADE_UP_TEXTS = 64
+MADE_UP_LENGTH = 60  # tokens, at most
+TEXT_TOKENS = 512  # of one text, for a language model
+
+
+class Sample(NamedTuple):
+    """Some inputs of a model.
+
+    Attributes
+    ----------
+    data : EncodedTexts, TaggedTexts or ndarray
+        As the model of the task takes them; of a language model the ids of a text.
+    name : str
+        What they are, for people.
+    """
+
+    data: Any
+    name: str
+
+
+def sample_of(trained: Trained) -> Sample:
+    """Return texts of the data a model is evaluated on, or else texts made of its vocabulary.
+
+    Parameters
+    ----------
+    trained : Trained
+        Of any task.
+
+    Returns
+    -------
+    Sample
+        At most ``TEXTS`` texts; of a language model at most ``TEXT_TOKENS`` tokens.
+    """
+    try:
+        return _own(trained)
+    except RnncliError as error:  # it has moved, or was never on this machine
+        sample = _made_up(trained)
+        place = "its data" if error.where is None else error.where
+        return sample._replace(name=f"{sample.name}, since {place} cannot be read")
+
+
+def _own(trained: Trained) -> Sample:
+    """Return texts of the config's test data or validation part."""
+    config, learned = trained.config, trained.learned
+    if isinstance(config, Config):
+        rows, name = rows_of_config(config)
+        data = config.data
+        tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
+        rows = list(islice(rows, TEXTS))
+        ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, data.max_length, data.truncate)
+        texts = frozen_texts(ids, offsets, np.zeros(len(rows), np.int64))
+        return Sample(texts, f"{len(rows):,} texts of {_first_part(name)}")
+    if isinstance(config, TaggingConfig):
+        sentences, name = sentences_of_config(config)
+        kept = sentences[:TEXTS]
+        return Sample(learned.encode(kept), f"{len(kept):,} sentences of {_first_part(name)}")
+    text, name = text_of_config(trained, None)
+    ids = np.array(text.tokens[:TEXT_TOKENS], np.int64)
+    return Sample(ids, f"{len(ids):,} tokens of {_first_part(name)}")
+
+
+def _made_up(trained: Trained) -> Sample:
+    """Return texts of tokens drawn from the vocabulary."""
+    config, learned = trained.config, trained.learned
+    rng = np.random.default_rng(1)
+    if isinstance(config, Config):
+        longest = min(config.data.max_length or MADE_UP_LENGTH, MADE_UP_LENGTH)
+        offsets = np.concatenate([[0], np.cumsum(rng.integers(1, longest + 1, MADE_UP_TEXTS))]).astype(np.int64)
+        ids = rng.integers(0, len(learned.vocabulary), offsets[-1]).astype(np.int32)
+        texts = frozen_texts(ids, offsets, np.zeros(MADE_UP_TEXTS, np.int64))
+        return Sample(texts, f"{MADE_UP_TEXTS} texts made of the vocabulary")
+    if isinstance(config, TaggingConfig):
+        sentences = [_sentence(learned.words.tokens, learned.tags[0], rng) for _ in range(MADE_UP_TEXTS)]
+        return Sample(learned.encode(sentences), f"{MADE_UP_TEXTS} sentences made of the vocabulary")
+    return Sample(rng.integers(0, learned.size, TEXT_TOKENS), f"{TEXT_TOKENS} tokens drawn from the vocabulary")
+
+
+def _sentence(words: Sequence[str], tag: str, rng: np.random.Generator) -> Sentence:
+    chosen = tuple(words[number] for number in rng.integers(0, len(words), rng.integers(1, MADE_UP_LENGTH + 1)))
+    return Sentence(chosen, (tag,) * len(chosen), "", (0,) * len(chosen))
+
+
+def _first_part(name: str) -> str:
+    """Return a name of data without the remark that there is no other."""
+    return name.partition("; ")[0].partition(", which")[0]
