@@ -50,6 +50,8 @@ class Classifying:
         Texts a step, and what decides their order.
     class_weights : ndarray of shape (C,) or None
         What a text of each class counts in the training loss.
+    smoothing : float
+        Of the labels in the training loss.
     carried : dict
         Empty.
     """
@@ -61,6 +63,7 @@ class Classifying:
     batch_size: int
     seed: int
     class_weights: Array | None = None
+    smoothing: float = 0.0
     carried: dict[str, Array] = field(default_factory=dict)
 
     figures: ClassVar = FIGURES["classification"]
@@ -102,7 +105,7 @@ class Classifying:
         """Compute loss and gradients of a batch, or of a part that has this share in the batch's loss."""
         logits, cache = self.model.forward(batch, rng)
         with stage("output"):
-            loss, dlogits = self.model.loss(logits, batch.y, self.class_weights)
+            loss, dlogits = self.model.loss(logits, batch.y, self.class_weights, self.smoothing)
             if share != 1:
                 loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
         return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True))

@@ -40,6 +40,8 @@ class LanguageWork:
         N, and T of a window.
     forget : float
         How likely a stream is to begin a window with a state of zero, as texts to be scored or continued do.
+    smoothing : float
+        Of what comes next, in the training loss.
     carried : dict of str to ndarray
         The streams' state: ``h0`` and, for a cell that has it, ``c0`` of the first layer, (N, H), and so on. A rank
         has that of its own streams up to date.
@@ -52,6 +54,7 @@ class LanguageWork:
     streams: int
     steps: int
     forget: float = 0.0
+    smoothing: float = 0.0
     carried: dict[str, Array] = field(default_factory=dict)
     figures: ClassVar = FIGURES["language_model"]
     _after: tuple[slice, list[State]] | None = None
@@ -154,7 +157,7 @@ class LanguageWork:
         ]
         out, after, cache = self.model.forward(steps, state, rng, masks)
         with stage("output"):
-            loss = self.model.loss(out, steps.y, window.inputs.size)
+            loss = self.model.loss(out, steps.y, window.inputs.size, self.smoothing)
         return out, cache, loss, after
 
     def _window(self, number: int) -> Window:

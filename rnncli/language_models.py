@@ -143,7 +143,7 @@ class LanguageModel:
             out, mask = drop(h, self.output_dropout, rnn, cells)
         return out, after, (groups, by_stream, dropped, weight_masks, run, mask)
 
-    def loss(self, out: Array, y: IntArray, count: int | None = None) -> OutputLoss:
+    def loss(self, out: Array, y: IntArray, count: int | None = None, smoothing: float = 0.0) -> OutputLoss:
         """Compute the loss and its gradients by what :meth:`forward` gave and by the output layer's weights.
 
         Parameters
@@ -154,13 +154,15 @@ class LanguageModel:
             The token that comes after each.
         count : int, optional
             Tokens to take the mean over; R when not given.
+        smoothing : float
+            Of what comes next; see :mod:`rnncli.layers.losses`.
 
         Returns
         -------
         OutputLoss
             In nats.
         """
-        return affine_softmax_loss(out, *self._output(), y, count)
+        return affine_softmax_loss(out, *self._output(), y, count, smoothing=smoothing)
 
     def nats(self, out: Array, y: IntArray) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
         """Return what each token costs, and whether it was the likeliest."""

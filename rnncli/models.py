@@ -142,7 +142,9 @@ class Model:
         grads["embedding.W"] = SparseRows(groups.values, undrop(dx, embedded))
         return grads
 
-    def loss(self, logits: Array, y: IntArray, class_weights: Array | None = None) -> tuple[float, Array]:
+    def loss(
+        self, logits: Array, y: IntArray, class_weights: Array | None = None, smoothing: float = 0.0
+    ) -> tuple[float, Array]:
         """Compute the loss of a batch and its gradient.
 
         Parameters
@@ -153,6 +155,8 @@ class Model:
             Class ids, in the order of the logits.
         class_weights : ndarray of shape (C,), optional
             What a text of each class counts.
+        smoothing : float
+            Of the labels; see :mod:`rnncli.layers.losses`.
 
         Returns
         -------
@@ -162,7 +166,8 @@ class Model:
             Its gradient.
         """
         weights = None if class_weights is None else class_weights[y]
-        return (binary_loss if self.loss_name == "binary" else softmax_loss)(logits, y, weights=weights)
+        loss = binary_loss if self.loss_name == "binary" else softmax_loss
+        return loss(logits, y, weights=weights, smoothing=smoothing)
 
     def class_scores(self, logits: Array) -> Array:
         """Return one score a class, shape (N, C), whose softmax is the model's probabilities."""

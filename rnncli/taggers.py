@@ -150,7 +150,9 @@ class Tagger:
                 grads |= self._unspell(dx[:, D:], forms, spelled, spend)
         return grads
 
-    def loss(self, logits: Array, y: IntArray, total: int | None = None) -> tuple[float, int, Array]:
+    def loss(
+        self, logits: Array, y: IntArray, total: int | None = None, smoothing: float = 0.0
+    ) -> tuple[float, int, Array]:
         """Compute the loss of a batch and its gradient.
 
         Parameters
@@ -161,6 +163,8 @@ class Tagger:
             The tag of each word; one that the model does not have does not count.
         total : int, optional
             Words to take the mean over; those that count when not given.
+        smoothing : float
+            Of the tags; see :mod:`rnncli.layers.losses`.
 
         Returns
         -------
@@ -171,7 +175,7 @@ class Tagger:
         dlogits : ndarray of shape (R, C)
             Gradient of the loss.
         """
-        loss, dlogits = masked_softmax_loss(logits, y, y < logits.shape[1], total)
+        loss, dlogits = masked_softmax_loss(logits, y, y < logits.shape[1], total, smoothing=smoothing)
         return loss, int(np.count_nonzero(logits.argmax(axis=1) == y)), dlogits
 
     def _names(self, prefix: str) -> list[list[str]]:

@@ -55,6 +55,8 @@ class TaggingWork:
         The two parts.
     batch_size, seed : int
         Sentences a step, and what decides their order.
+    smoothing : float
+        Of the tags in the training loss.
     carried : dict
         Empty.
     """
@@ -64,6 +66,7 @@ class TaggingWork:
     valid: TaggedTexts
     batch_size: int
     seed: int
+    smoothing: float = 0.0
     carried: dict[str, Array] = field(default_factory=dict)
     figures: ClassVar = FIGURES["tagging"]
 
@@ -100,7 +103,7 @@ class TaggingWork:
             places = None if len(mine) == len(items) else part_of_words(lengths, mine)
         logits, cache = self.model.forward(batch, rng, places=places)
         with stage("output"):
-            loss, hits, dlogits = self.model.loss(logits, batch.y, int(lengths.sum()))
+            loss, hits, dlogits = self.model.loss(logits, batch.y, int(lengths.sum()), self.smoothing)
         return Part(loss, hits, self.model.backward(dlogits, cache, spend=True))
 
     def moved(self) -> None:
@@ -122,7 +125,7 @@ class TaggingWork:
         """Say where a batch went wrong."""
         batch = make_tagged_batch(self.train, items)
         logits, cache = self.model.forward(batch, rng)
-        _, _, dlogits = self.model.loss(logits, batch.y)
+        _, _, dlogits = self.model.loss(logits, batch.y, smoothing=self.smoothing)
         return explain_plainly(self.model.params, logits, self.model.backward(dlogits, cache))
 
 

@@ -288,6 +288,7 @@ ROWS: dict[str, Row] = {
     "train.best_metric": Row("loss", {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),
     "train.patience": Row(1, {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),
     "train.class_weights": Row("balanced"),
+    "train.label_smoothing": Row(0.1),
     **dict(source_rows()),
     **dict(optimizer_rows()),
     **dict(cell_rows()),

@@ -80,6 +80,7 @@ LOOP: dict[str, Row] = {
     "train.patience": Row(1, {"optim": {"name": "adam", "lr": 3.0}, "train": {"epochs": 5, "validate_every": 1}}),
     "train.on_nonfinite": Row("skip", effect=meeting_bad_weights),
     "train.average": Row(0.9),
+    "train.label_smoothing": Row(0.1),
 }
 
 

@@ -90,7 +90,8 @@ def test_a_fresh_start_is_one_for_some_streams_and_all_of_a_window(text):
 @pytest.mark.parametrize("size", [2, 3, 6])
 def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory):
     """Four streams: of six ranks two have none. Every kind of dropout, documents and fresh starts."""
-    config = language_config(text, model=RICH, data=DOCUMENTS, train={"batch_size": 4, "forget": 0.2, "average": 0.9})
+    train = {"batch_size": 4, "forget": 0.2, "average": 0.9, "label_smoothing": 0.2}
+    config = language_config(text, model=RICH, data=DOCUMENTS, train=train)
     trainer, _ = trainer_of(config)
     params = {name: array.astype(np.float64) for name, array in trainer.model.params.items()}
 

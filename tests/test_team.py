@@ -23,7 +23,7 @@ ROWS = np.array([3, 50, 7, 31, 18, 90, 2, 64, 11])
 @pytest.fixture(scope="module")
 def trainer():
     """Return a trainer in float64, where rounding cannot be taken for a difference."""
-    config = sample_config(model=RICH, train={"class_weights": "balanced"})
+    config = sample_config(model=RICH, train={"class_weights": "balanced", "label_smoothing": 0.2})
     trainer, _ = prepared(config)
     trainer.model.params = {name: array.astype(np.float64) for name, array in trainer.model.params.items()}
     return trainer

@@ -31,6 +31,12 @@ class LoopConfig(Section):
         default=None, ge=1, le=10**12, description="steps after which to stop before the last epoch; null: no limit"
     )
     batch_size: int = Field(default=64, ge=1, le=65536, description="texts per step")
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="part of each true label that is spread over all labels in the training loss",
+    )
     workers: int | Literal["auto"] = Field(
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
     )

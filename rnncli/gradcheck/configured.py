@@ -38,7 +38,8 @@ def configured_checks(config: RunConfig, data: Any) -> Sequence[Check]:
     """Return the rows of a config's model.
 
     The weights are those that a run of the config starts from, in float64, with the embeddings enlarged and the biases
-    moved off zero so that every term of a gradient counts. Dropout rates and class weights are the config's.
+    moved off zero so that every term of a gradient counts. Dropout rates, class weights and label smoothing are the
+    config's.
 
     Parameters
     ----------
@@ -73,14 +74,14 @@ def _model_case(work: Classifying, rng: np.random.Generator) -> ModelCase:
     texts = short_texts(work.train, rng)
     batch = make_batch(texts, np.arange(len(texts)))
     weights = None if work.class_weights is None else work.class_weights.astype(np.float64)
-    return ModelCase(model, batch, weights, int(rng.integers(2**32)))
+    return ModelCase(model, batch, weights, int(rng.integers(2**32)), work.smoothing)
 
 
 def _tagger_case(work: TaggingWork, rng: np.random.Generator) -> TaggerCase:
     short = np.flatnonzero(work.train.lengths <= max(LENGTHS))
     rows = rng.permutation(short if len(short) else np.arange(1))[: len(LENGTHS)]
     model = in_float64(work.model, rng)
-    return TaggerCase(model, make_tagged_batch(work.train, rows), int(rng.integers(2**32)))
+    return TaggerCase(model, make_tagged_batch(work.train, rows), int(rng.integers(2**32)), work.smoothing)
 
 
 def _language_case(work: LanguageWork, rng: np.random.Generator) -> LanguageCase:
@@ -94,7 +95,7 @@ def _language_case(work: LanguageWork, rng: np.random.Generator) -> LanguageCase
     ]
     inputs = ids[:, :-1]
     starts = document_starts(inputs, work.end_of_text)
-    return LanguageCase(model, inputs, ids[:, 1:], starts, state, int(rng.integers(2**32)))
+    return LanguageCase(model, inputs, ids[:, 1:], starts, state, int(rng.integers(2**32)), work.smoothing)
 
 
 def short_texts(texts: EncodedTexts, rng: np.random.Generator) -> EncodedTexts:

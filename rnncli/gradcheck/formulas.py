@@ -16,6 +16,7 @@ from rnncli.layers import (
     softmax_loss,
     temporal_softmax_loss,
 )
+from rnncli.layers.output import affine_softmax_loss
 from rnncli.packing import Array, make_packing, pack, unpack
 
 
@@ -62,6 +63,20 @@ def _losses(rng: np.random.Generator) -> Pairs:
     rows = [nats(np.array([0, logit]), label) for logit, label in zip(z[:, 0], binary_y, strict=True)]
     yield "binary", binary_loss(z, binary_y)[0], mean(rows, [1] * 5)
     yield "binary, weighted", binary_loss(z, binary_y, weights=weights)[0], mean(rows, weights.tolist())
+
+    smoothing = 0.3  # every class's own loss, by what there is of it in the mixture
+
+    def smoothed(scores: Array, label: int) -> float:
+        mixture = (1 - smoothing) * np.eye(len(scores))[label] + smoothing / len(scores)
+        return float(sum(part * nats(scores, k) for k, part in enumerate(mixture)))
+
+    rows = [smoothed(scores, label) for scores, label in zip(x, y, strict=True)]
+    value = softmax_loss(x, y, weights=weights, smoothing=smoothing)[0]
+    yield "softmax, smoothed", value, mean(rows, weights.tolist())
+    output = affine_softmax_loss(x, np.eye(3), np.zeros(3), y, 7, 6, smoothing=smoothing)
+    yield "output layer, smoothed", output.loss, sum(rows) / 7
+    rows = [smoothed(np.array([0, logit]), label) for logit, label in zip(z[:, 0], binary_y, strict=True)]
+    yield "binary, smoothed", binary_loss(z, binary_y, smoothing=smoothing)[0], mean(rows, [1] * 5)
 
     scores, labels = rng.standard_normal((N, T, 3)), rng.integers(0, 3, (N, T))
     mask = np.arange(T) < np.array(LENGTHS)[:, None]

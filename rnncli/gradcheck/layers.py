@@ -100,17 +100,17 @@ def _loss(rng: np.random.Generator, *, shape: tuple[int, ...], loss: Callable[[A
     return Case({"x": 2 * rng.standard_normal(shape)}, forward, lambda douts, dx: {"x": douts[0] * dx})
 
 
-def _softmax(rng: np.random.Generator, *, weighted: bool) -> Case:
+def _softmax(rng: np.random.Generator, *, weighted: bool, smoothing: float = 0.0) -> Case:
     y = np.array([2, 0, 1, 2, 2])
     # Weights by class and by row at once: what a weighted text of a weighted class counts.
     weights = np.array([0.5, 3.0, 1.25])[y] * rng.uniform(0.5, 2, 5) if weighted else None
-    return _loss(rng, shape=(5, 3), loss=partial(softmax_loss, y=y, weights=weights))
+    return _loss(rng, shape=(5, 3), loss=partial(softmax_loss, y=y, weights=weights, smoothing=smoothing))
 
 
-def _binary(rng: np.random.Generator, *, weighted: bool) -> Case:
+def _binary(rng: np.random.Generator, *, weighted: bool, smoothing: float = 0.0) -> Case:
     y = np.array([1, 0, 1, 1, 0])
     weights = np.array([0.5, 3.0])[y] * rng.uniform(0.5, 2, 5) if weighted else None
-    return _loss(rng, shape=(5, 1), loss=partial(binary_loss, y=y, weights=weights))
+    return _loss(rng, shape=(5, 1), loss=partial(binary_loss, y=y, weights=weights, smoothing=smoothing))
 
 
 def _temporal(rng: np.random.Generator, *, average: Any) -> Case:
@@ -120,14 +120,16 @@ def _temporal(rng: np.random.Generator, *, average: Any) -> Case:
     return _loss(rng, shape=(4, 4, 3), loss=partial(temporal_softmax_loss, y=y, mask=mask, average=average))
 
 
-def _output(rng: np.random.Generator, *, block: int, count: int | None, transposed: bool) -> Case:
+def _output(
+    rng: np.random.Generator, *, block: int, count: int | None, transposed: bool, smoothing: float = 0.0
+) -> Case:
     """Wrap an output layer with its loss, whose gradients come along with it."""
     y = rng.integers(0, 4, 7)
     shapes = {"x": (7, 3), "w": (4, 3) if transposed else (3, 4), "b": (4,)}
 
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         x, w, b = inputs.values()
-        found = affine_softmax_loss(x, w.T if transposed else w, b, y, count, block)
+        found = affine_softmax_loss(x, w.T if transposed else w, b, y, count, block, smoothing=smoothing)
         return [np.array(found.loss)], found
 
     def backward(douts: Sequence[Array], found: Any) -> Inputs:
@@ -156,6 +158,9 @@ CHECKS = (
     GradientCheck("temporal loss, per sequence, masked", partial(_temporal, average="batch")),
     GradientCheck("temporal loss, per token, masked", partial(_temporal, average="tokens")),
     GradientCheck("softmax loss of some rows", _masked),
+    GradientCheck("softmax loss, smoothed, weighted", partial(_softmax, weighted=True, smoothing=0.2)),
+    GradientCheck("binary loss, smoothed, weighted", partial(_binary, weighted=True, smoothing=0.2)),
     GradientCheck("output layer with its loss", partial(_output, block=1000, count=None, transposed=False)),
     GradientCheck("output layer, in blocks, tied", partial(_output, block=9, count=11, transposed=True)),
+    GradientCheck("output layer, smoothed", partial(_output, block=9, count=11, transposed=False, smoothing=0.2)),
 )

@@ -28,6 +28,7 @@ class ModelCase:
     batch: Batch
     class_weights: Array | None
     dropout_seed: int
+    smoothing: float = 0.0
 
 
 def model_case(given: ModelCase) -> Case:
@@ -50,7 +51,7 @@ def model_case(given: ModelCase) -> Case:
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         assert inputs is model.params
         logits, cache = model.forward(batch, np.random.default_rng(given.dropout_seed))
-        loss, dlogits = model.loss(logits, batch.y, given.class_weights)
+        loss, dlogits = model.loss(logits, batch.y, given.class_weights, given.smoothing)
         return [np.array(loss)], (dlogits, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:

@@ -34,6 +34,7 @@ class LanguageCase:
     starts: Any
     state: list[State]
     dropout_seed: int
+    smoothing: float = 0.0
 
     def steps(self) -> tuple[Steps, Masks]:
         """Return the window, packed."""
@@ -48,6 +49,7 @@ class TaggerCase:
     model: Tagger
     batch: TaggedBatch
     dropout_seed: int
+    smoothing: float = 0.0
 
 
 def language_case(given: LanguageCase) -> Case:
@@ -58,7 +60,7 @@ def language_case(given: LanguageCase) -> Case:
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         assert inputs is model.params
         out, _, cache = model.forward(steps, given.state, np.random.default_rng(given.dropout_seed), masks)
-        loss = model.loss(out, steps.y)
+        loss = model.loss(out, steps.y, smoothing=given.smoothing)
         return [np.array(loss.loss)], (loss, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
@@ -114,7 +116,7 @@ def tagger_case(given: TaggerCase) -> Case:
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         assert inputs is model.params
         logits, cache = model.forward(batch, np.random.default_rng(given.dropout_seed))
-        loss, _, dlogits = model.loss(logits, batch.y)
+        loss, _, dlogits = model.loss(logits, batch.y, smoothing=given.smoothing)
         return [np.array(loss)], (dlogits, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:

@@ -31,7 +31,14 @@ class OutputLoss(NamedTuple):
 
 
 def affine_softmax_loss(
-    x: Array, w: Array, b: Array, y: NDArray[np.integer], count: int | None = None, block: int = BLOCK
+    x: Array,
+    w: Array,
+    b: Array,
+    y: NDArray[np.integer],
+    count: int | None = None,
+    block: int = BLOCK,
+    *,
+    smoothing: float = 0.0,
 ) -> OutputLoss:
     """Compute the softmax cross-entropy of x w + b, and its gradients.
 
@@ -47,6 +54,8 @@ def affine_softmax_loss(
         What the sum over the rows is divided by; R when not given.
     block : int
         Most scores that are made at once.
+    smoothing : float
+        As in :func:`rnncli.layers.losses.softmax_loss`.
 
     Returns
     -------
@@ -62,10 +71,12 @@ def affine_softmax_loss(
         rows, truth = x[start : start + step], y[start : start + step]
         scores = rows @ w
         scores += b
-        nats, best = _to_probabilities(scores, truth)
+        nats, best = _to_probabilities(scores, truth, smoothing)
         loss += float(np.sum(nats, dtype=np.float64))
         hits += int(np.count_nonzero(best == truth))
-        scores[np.arange(len(truth)), truth] -= 1
+        scores[np.arange(len(truth)), truth] -= 1 - smoothing
+        if smoothing:
+            scores -= smoothing / V
         scores *= scale
         np.matmul(scores, w.T, out=dx[start : start + step])
         dw += rows.T @ scores
@@ -101,12 +112,14 @@ def affine_softmax_nats(
     return nats, right
 
 
-def _to_probabilities(scores: Array, y: NDArray[np.integer]) -> tuple[Array, NDArray[np.int64]]:
+def _to_probabilities(scores: Array, y: NDArray[np.integer], smoothing: float = 0.0) -> tuple[Array, NDArray[np.int64]]:
     """Turn scores into probabilities in place; return what the true class of each row costs, and the best class."""
     rows = np.arange(len(scores))
     best = scores.argmax(axis=1)
     scores -= scores[rows, best][:, None]
     picked = scores[rows, y]
+    if smoothing:
+        picked = (1 - smoothing) * picked + smoothing * scores.mean(axis=1)
     np.exp(scores, out=scores)
     sums = scores.sum(axis=1)
     scores /= sums[:, None]

@@ -54,8 +54,7 @@ class Classification:
                 remedy="Use softmax",
             )
         model = build_model(config.model, len(data.vocabulary), len(data.labels), generator(config.seed, "weights"))
-        weights = class_weights(config.train.class_weights, data.train, data.labels)
-        return Classifying(model, data.train, data.valid, data.labels, config.train.batch_size, config.seed, weights)
+        return self._work(config, data, model)
 
     def pack(self, data: Dataset, exchange: Exchange) -> Parcel:
         """Return the texts of both parts."""
@@ -76,9 +75,7 @@ class Classification:
 
     def join(self, config: Config, data: Dataset, params: dict[str, Array]) -> Classifying:
         """Return the work with weights that are given."""
-        model = model_with(config.model, params)
-        weights = class_weights(config.train.class_weights, data.train, data.labels)
-        return Classifying(model, data.train, data.valid, data.labels, config.train.batch_size, config.seed, weights)
+        return self._work(config, data, model_with(config.model, params))
 
     def digest(self, data: Dataset) -> str:
         """Return a digest of the encoded texts, the vocabulary and the labels."""
@@ -128,6 +125,13 @@ class Classification:
             where,
             {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)},
             lambda name: same_labels or not name.startswith("output."),
+        )
+
+    def _work(self, config: Config, data: Dataset, model: Model) -> Classifying:
+        train = config.train
+        weights = class_weights(train.class_weights, data.train, data.labels)
+        return Classifying(
+            model, data.train, data.valid, data.labels, train.batch_size, config.seed, weights, train.label_smoothing
         )
 
 

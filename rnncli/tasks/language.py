@@ -150,8 +150,16 @@ class LanguageModelling:
 
     def _work(self, config: LanguageConfig, data: Corpus, model: LanguageModel) -> LanguageWork:
         train = config.train
-        end = data.codec.end_of_text
-        return LanguageWork(model, data.train, data.valid, end, train.batch_size, train.window, train.forget)
+        return LanguageWork(
+            model,
+            data.train,
+            data.valid,
+            data.codec.end_of_text,
+            train.batch_size,
+            train.window,
+            train.forget,
+            train.label_smoothing,
+        )
 
 
 def _same_tokens(ours: WordCodec, theirs: WordCodec) -> Matched:

@@ -44,7 +44,7 @@ class Tagging:
                 remedy="Use accuracy",
             )
         model = build_tagger(config.model, self.shapes(config, data.codec), generator(config.seed, "weights"))
-        return TaggingWork(model, data.train, data.valid, config.train.batch_size, config.seed)
+        return self._work(config, data, model)
 
     def pack(self, data: TaggingDataset, exchange: Exchange) -> Parcel:
         """Return the sentences of both parts."""
@@ -70,9 +70,7 @@ class Tagging:
 
     def join(self, config: TaggingConfig, data: TaggingDataset, params: dict[str, Array]) -> TaggingWork:
         """Return the work with weights that are given."""
-        return TaggingWork(
-            tagger_with(config.model, params), data.train, data.valid, config.train.batch_size, config.seed
-        )
+        return self._work(config, data, tagger_with(config.model, params))
 
     def digest(self, data: TaggingDataset) -> str:
         """Return a digest of the encoded sentences and of what was learned from them."""
@@ -124,6 +122,10 @@ class Tagging:
             )
         same_tags = ours.tags == theirs.tags
         take_arrays(network, source, where, by_token, lambda name: same_tags or not name.startswith("output."))
+
+    def _work(self, config: TaggingConfig, data: TaggingDataset, model: Tagger) -> TaggingWork:
+        train = config.train
+        return TaggingWork(model, data.train, data.valid, train.batch_size, config.seed, train.label_smoothing)
 
 
 def _texts_of(arrays: Mapping[str, Anything], name: str, tags: tuple[str, ...]) -> TaggedTexts:

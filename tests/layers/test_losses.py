@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.metrics import log_loss
 from variants import both_types
 
 from rnncli.layers import binary_loss, softmax, softmax_loss, temporal_softmax_loss
+from rnncli.layers.losses import masked_softmax_loss
 
 N, T, C = 6, 4, 3
 
@@ -63,6 +65,59 @@ def test_binary_loss_is_the_textbook_formula(weights):
     np.testing.assert_allclose(dx, expected, rtol=1e-11, atol=1e-15)
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+@weighted_or_not
+def test_a_smoothed_label_is_a_mixture_of_all(weights, smoothing):
+    x, y = draw(N, C), classes(N)
+    loss, dx = softmax_loss(x, y, weights=weights, smoothing=smoothing)
+    own, down = softmax_loss(x, y, weights=weights)
+    others = [softmax_loss(x, np.full(N, k), weights=weights) for k in range(C)]
+    assert loss == pytest.approx((1 - smoothing) * own + smoothing * np.mean([value for value, _ in others]))
+    expected = (1 - smoothing) * down + smoothing * np.mean([d for _, d in others], axis=0)
+    np.testing.assert_allclose(dx, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_no_smoothing_is_the_same_bits():
+    x, y = draw(N, C, dtype=np.float32), classes(N, count=2)
+    for loss in (softmax_loss, partial(masked_softmax_loss, mask=np.ones(N, bool))):
+        (a, da), (b, db) = loss(x, y), loss(x, y, smoothing=0.0)
+        assert a == b
+        assert (da == db).all()
+
+
+@both_types
+def test_smoothing_is_that_of_torch(dtype):
+    torch = pytest.importorskip("torch")
+    x, y = draw(40, C, dtype=dtype), classes(40)
+    leaf = torch.tensor(x, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(leaf, torch.tensor(y), label_smoothing=0.2)
+    expected.backward()
+    loss, dx = softmax_loss(x, y, smoothing=0.2)
+    eps = float(np.finfo(dtype).eps)
+    assert loss == pytest.approx(expected.item(), rel=20 * eps)
+    np.testing.assert_allclose(dx, leaf.grad.numpy(), atol=2 * eps)
+    mask = np.arange(40) % 3 > 0
+    loss, dx = masked_softmax_loss(x, y, mask, smoothing=0.2)
+    loss_kept, dx_kept = softmax_loss(x[mask], y[mask], smoothing=0.2)
+    assert loss == loss_kept
+    assert (dx[mask] == dx_kept).all()
+    steps = temporal_softmax_loss(
+        x.reshape(10, 4, C), y.reshape(10, 4), mask.reshape(10, 4), average="tokens", smoothing=0.2
+    )
+    assert steps[0] == loss
+    assert (steps[1].reshape(40, C) == dx).all()
+
+
+@both_types
+def test_the_smoothed_losses_are_exact_at_any_logit(dtype):
+    with np.errstate(all="raise", under="ignore"):
+        loss, dx = softmax_loss(np.array([[1e4, -1e4]], dtype), np.array([0]), smoothing=0.25)
+        loss_binary, dx_binary = binary_loss(np.array([[2e4]], dtype), np.array([1]), smoothing=0.25)
+    assert loss == loss_binary == 2500  # an eighth of 2e4
+    np.testing.assert_array_equal(dx, [[0.125, -0.125]])
+    np.testing.assert_array_equal(dx_binary, [[0.125]])
+
+
 @both_types
 def test_class_weights_are_those_of_torch(dtype):
     torch = pytest.importorskip("torch")
@@ -108,12 +163,13 @@ def test_a_whole_weight_is_so_many_copies_and_only_ratios_count(copies, factor):
     np.testing.assert_allclose(dx, summed, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("smoothing", [0, 0.3])
 @both_types
-def test_two_classes_by_softmax_are_one_logit_by_binary(dtype):
+def test_two_classes_by_softmax_are_one_logit_by_binary(dtype, smoothing):
     x, y = draw(N, 1, dtype=dtype), classes(N, count=2)
-    loss, dx = binary_loss(x, y)
+    loss, dx = binary_loss(x, y, weights=WEIGHTS, smoothing=smoothing)
     both = np.concatenate([np.zeros_like(x), x], axis=1)
-    loss_softmax, dboth = softmax_loss(both, y)
+    loss_softmax, dboth = softmax_loss(both, y, weights=WEIGHTS, smoothing=smoothing)
     eps = float(np.finfo(dtype).eps)
     assert loss == pytest.approx(loss_softmax, rel=10 * eps)
     np.testing.assert_allclose(dx, dboth[:, 1:], atol=2 * eps)
