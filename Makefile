@@ -6,13 +6,14 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # pytest comes last in `check`, also under make -j.
 .NOTPARALLEL:
-.PHONY: help quickstart test lint check torture bench clean
+.PHONY: help quickstart test lint check docs torture bench clean
 
 help:
 	@echo "make quickstart  fetch a small set of film reviews, train a classifier on it, say how good it is"
 	@echo "make test        run the tests"
 	@echo "make lint        look at the style: ruff check, ruff format --check"
 	@echo "make check       lint, mypy and the tests; what a change must pass"
+	@echo "make docs        write anew what is made from the code: rnncli/config/schema.json, docs/config-keys.md"
 	@echo "make torture     kill it, damage its files, fail its writes, fuzz it; some 20 minutes (TORTURE=--quick: one)"
 	@echo "make bench       measure speed and memory beside PyTorch; some 30 minutes (BENCH=--quick: three)"
 	@echo "make clean       remove the virtual environment and every cache (data and runs are kept)"
@@ -32,6 +33,10 @@ lint: $(VENV)/.installed-test
 check: lint
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m rnncli.config.schema
+	$(BIN)/python tests/config_keys_table.py
 
 torture: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/torture $(TORTURE)
