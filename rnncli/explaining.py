@@ -1,0 +1,223 @@
+"""Which words of a text pushed a prediction, and how far."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from rnncli.attributions import Attribution, gradient_times_input, integrated_gradients, log_odds, rank_correlation
+from rnncli.coloured_words import Piece
+from rnncli.data.rows import short_label
+from rnncli.data.tokenizers import LINE_BREAK
+from rnncli.errors import ConfigError, RnncliError
+from rnncli.layers.activations import softmax
+from rnncli.packing import Array
+from rnncli.subjects import Subject, classified_text
+from rnncli.trained import Trained
+
+MethodName = Literal["integrated", "gradient"]
+BaselineName = Literal["zero", "mean", "unknown"]
+
+
+class Method(NamedTuple):
+    """How pushes are worked out.
+
+    Attributes
+    ----------
+    name : {"integrated", "gradient"}
+        Integrated gradients, or gradient times input.
+    baseline : {"zero", "mean", "unknown"}
+        What stands in every word's place where nothing is said: zeros, the mean of all embeddings, or the embedding
+        of the unknown word. Zeros are next to neutral: over IMDB's validation part they have log-odds near 0.
+    steps, tolerance, most_steps
+        As for :func:`rnncli.attributions.integrated_gradients`.
+    """
+
+    name: MethodName = "integrated"
+    baseline: BaselineName = "zero"
+    steps: int = 16
+    tolerance: float = 0.01
+    most_steps: int = 1024
+
+
+INTEGRATED = Method()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How far each word of a text pushed the log-odds of a label.
+
+    Attributes
+    ----------
+    subject : Subject
+        The text, its tokens, where they lie in it and which the model knows.
+    label : int
+        What is explained, a place in ``subject.labels``.
+    predicted : int
+        What the model predicts.
+    probabilities : ndarray of shape (C,)
+        Of each label.
+    method : Method
+        How the pushes were worked out.
+    attribution : Attribution
+        The pushes, and the log-odds they explain.
+    leave_one_out : ndarray of shape (T,) or None
+        By how much the log-odds are higher with each word than without it.
+    """
+
+    subject: Subject
+    label: int
+    predicted: int
+    probabilities: Array
+    method: Method
+    attribution: Attribution
+    leave_one_out: Array | None = None
+
+    @property
+    def tokens(self) -> list[str]:
+        """What the model read, T tokens."""
+        return self.subject.tokens
+
+    @property
+    def scores(self) -> Array:
+        """How far each token pushed, (T,); positive for the label."""
+        return self.attribution.pushes
+
+    @property
+    def rank_correlation(self) -> float | None:
+        """Spearman's rank correlation of the pushes with leaving one out, where that was asked for."""
+        return None if self.leave_one_out is None else rank_correlation(self.scores, self.leave_one_out)
+
+    def pieces(self) -> list[Piece]:
+        """Return the text as its author wrote it, with the push of each word; or its tokens where they are not found.
+
+        What ``max_length`` cuts off is there as unread, an HTML line break as the end of a line.
+        """
+        subject = self.subject
+        pushes = zip(subject.tokens, self.scores.tolist(), subject.known, strict=True)
+        if subject.spans is None:
+            pieces = []
+            for token, push, known in pushes:
+                pieces += [Piece(token, push, not known), Piece(" ")]
+            return pieces[:-1]
+        text, pieces, place = subject.text, [], 0
+        first, last = subject.spans[0][0], subject.spans[-1][1]
+        for (start, end), (_, push, known) in zip(subject.spans, pushes, strict=True):
+            if start > place:
+                pieces.append(_between(text[place:start], cut_off=start == first))
+            if end > place:  # of two tokens made from one character the first one gets it
+                pieces.append(Piece(text[max(start, place) : end], push, not known))
+            place = max(place, end)
+        if text[last:]:
+            pieces.append(_between(text[last:], cut_off=True))
+        return pieces
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON holds it; numbers are not rounded."""
+        subject, found = self.subject, self.attribution
+        words = [
+            {"word": token, "known": known, "push": push}
+            for token, known, push in zip(subject.tokens, subject.known, self.scores.tolist(), strict=True)
+        ]
+        for number, word in enumerate(words):
+            if subject.spans is not None:
+                word["start"], word["end"] = subject.spans[number]
+            if self.leave_one_out is not None:
+                word["leave_one_out"] = float(self.leave_one_out[number])
+        out: dict[str, Any] = {
+            "text": subject.text,
+            "label": subject.labels[self.label],
+            "predicted": subject.labels[self.predicted],
+            "probabilities": dict(zip(subject.labels, self.probabilities.tolist(), strict=True)),
+            "log_odds": found.score,
+            "method": self.method.name,
+            "baseline": self.method.baseline,
+            "baseline_log_odds": found.baseline_score,
+            "steps": found.steps,
+            "sum": float(self.scores.sum()),
+            "error": found.error,
+            "words": words,
+        }
+        if self.leave_one_out is not None:
+            out["rank_correlation"] = self.rank_correlation
+        return out
+
+
+def explain(
+    trained: Trained,
+    text: str,
+    *,
+    label: str | None = None,
+    method: Method = INTEGRATED,
+    leave_one_out: bool = False,
+) -> Explanation:
+    """Work out how far each word of a text pushed a model's prediction.
+
+    Parameters
+    ----------
+    trained : Trained
+        A loaded classifier.
+    text : str
+        Any text.
+    label : str, optional
+        What is explained; what is predicted when not given.
+    method : Method
+        How.
+    leave_one_out : bool
+        Also score the text without each of its words.
+
+    Returns
+    -------
+    Explanation
+        Pushes in log-odds: the natural logarithm of how much likelier the label is than all others together. Of two
+        labels one has the pushes of the other with the sign turned.
+
+    Raises
+    ------
+    ConfigError
+        If the model does not have that label.
+    RnncliError
+        If the model's score of the text is not finite.
+    """
+    return explain_subject(classified_text(trained, text), label=label, method=method, leave_one_out=leave_one_out)
+
+
+def explain_subject(
+    subject: Subject, *, label: str | None = None, method: Method = INTEGRATED, leave_one_out: bool = False
+) -> Explanation:
+    """Work out how far each token of a subject pushed a prediction; see :func:`explain`."""
+    if not np.isfinite(subject.scores).all():
+        raise RnncliError(
+            "the model's scores of this text are not finite", remedy="Use a checkpoint of an earlier step"
+        )
+    predicted = int(subject.scores.argmax())
+    chosen = predicted if label is None else _place(label, subject.labels)
+    x = subject.inputs
+    base = {"zero": np.zeros_like(subject.mean), "mean": subject.mean, "unknown": subject.unknown}[method.baseline]
+    baseline = np.broadcast_to(base, x.shape)
+    f = subject.score(chosen)
+    if method.name == "gradient":
+        found = gradient_times_input(f, x, baseline)
+    else:
+        found = integrated_gradients(
+            f, x, baseline, steps=method.steps, tolerance=method.tolerance, most_steps=method.most_steps
+        )
+    without = None
+    if leave_one_out:
+        whole = log_odds(subject.scores[None].astype(np.float64), chosen)[0][0]
+        without = whole - subject.without(chosen).astype(np.float64)
+    return Explanation(subject, chosen, predicted, softmax(subject.scores), method, found, without)
+
+
+def _place(label: str, labels: tuple[str, ...]) -> int:
+    if label not in labels:
+        known = ", ".join(map(short_label, labels[:20])) + (", ..." if len(labels) > 20 else "")
+        what = f"{short_label(label)!r} is not a label of the model"
+        raise ConfigError(what, where="--label", remedy=f"Give one of {known}")
+    return labels.index(label)
+
+
+def _between(text: str, *, cut_off: bool) -> Piece:
+    """Return what lies between two words, or before the first or after the last that was read."""
+    shown = LINE_BREAK.sub("\n", text)
+    return Piece(shown, unread=cut_off and not shown.isspace())

@@ -1,0 +1,107 @@
+"""One text as a trained model reads it, with the functions that its prediction can be explained by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnncli.attributions import ScoreFunction
+from rnncli.config import Config
+from rnncli.data.batches import Batch, make_batch
+from rnncli.data.dataset import EncodedTexts
+from rnncli.data.spans import Span, token_spans
+from rnncli.data.tokenizers import make_tokenizer
+from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID
+from rnncli.packing import Array, IntArray
+from rnncli.score_functions import classifier_score, classifier_without
+from rnncli.trained import Trained
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explained: a text and what a model makes of it.
+
+    Attributes
+    ----------
+    text : str
+        As it was given.
+    tokens : list of str
+        What the model reads of it, T of them.
+    known : list of bool
+        Whether the model knows each.
+    spans : list of (start, end) or None
+        Where each lies in the text; None where that cannot be told.
+    labels : sequence of str
+        What can be predicted, C of them.
+    scores : ndarray of shape (C,)
+        Whose softmax is their probabilities.
+    inputs : ndarray of shape (T, D)
+        The embedded tokens.
+    unknown : ndarray of shape (D,)
+        The embedding of the unknown token, where there is one.
+    mean : ndarray of shape (D,)
+        The mean of all embeddings.
+    score : callable
+        ``score(label)`` -> the function of the inputs whose value is the log-odds of a label.
+    without : callable
+        ``without(label)`` -> the log-odds without each token, (T,).
+    """
+
+    text: str
+    tokens: list[str]
+    known: list[bool]
+    spans: list[Span] | None
+    labels: tuple[str, ...]
+    scores: Array
+    inputs: Array
+    unknown: Array
+    mean: Array
+    score: Callable[[int], ScoreFunction]
+    without: Callable[[int], Array]
+
+
+def classified_text(trained: Trained, text: str) -> Subject:
+    """Return a text as a classifier reads it.
+
+    Parameters
+    ----------
+    trained : Trained
+        A loaded classifier.
+    text : str
+        Any text; one without tokens is read as the unknown one, as in training.
+
+    Returns
+    -------
+    Subject
+        With the tokens that ``max_length`` leaves.
+    """
+    assert isinstance(trained.config, Config)
+    model, data, vocabulary = trained.model, trained.config.data, trained.learned.vocabulary
+    kind, lowercase = data.tokenizer.kind, data.tokenizer.lowercase
+    everything = make_tokenizer(kind, lowercase)(text)
+    spans = token_spans(text, everything, kind, lowercase) if everything else None
+    kept = slice(None)
+    if data.max_length is not None:
+        kept = slice(data.max_length) if data.truncate == "head" else slice(-data.max_length, None)
+    tokens = everything[kept] or [UNKNOWN]
+    ids = vocabulary.encode(tokens).astype(np.int64)
+    logits, _ = model.forward(_batch(ids), keep=False)
+    W = model.params["embedding.W"]
+    return Subject(
+        text=text,
+        tokens=tokens,
+        known=[token in vocabulary and token != UNKNOWN for token in tokens],
+        spans=None if spans is None else spans[kept],
+        labels=trained.learned.labels,
+        scores=model.class_scores(logits)[0],
+        inputs=W[ids],
+        unknown=W[UNKNOWN_ID],
+        mean=W.mean(axis=0),
+        score=lambda label: classifier_score(model, label),
+        without=lambda label: classifier_without(model, ids, label),
+    )
+
+
+def _batch(ids: IntArray) -> Batch:
+    texts = EncodedTexts(ids.astype(np.int32), np.array([0, len(ids)]), np.zeros(1, np.int64))
+    return make_batch(texts, np.zeros(1, np.int64))
