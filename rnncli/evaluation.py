@@ -17,7 +17,7 @@ from rnncli.layers.activations import softmax
 from rnncli.machine import physical_cores
 from rnncli.metrics import classification_report
 from rnncli.models import Model
-from rnncli.packing import Array
+from rnncli.packing import Array, IntArray
 from rnncli.scoring import score
 from rnncli.trained import Trained
 from rnncli.workers.launch import processes
@@ -42,14 +42,19 @@ class Evaluation:
         Of each class.
     report : dict
         The figures of :func:`rnncli.metrics.classification_report`.
-    tokens : int
-        Tokens read.
+    lengths : ndarray of shape (rows,)
+        Tokens read of each.
     """
 
     rows: list[Row]
     probabilities: Array
     report: dict[str, Any]
-    tokens: int
+    lengths: IntArray
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read of all."""
+        return int(self.lengths.sum())
 
 
 def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
@@ -81,7 +86,7 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
     texts = encode_rows(rows, tokenizer, learned.vocabulary, learned.labels, data.max_length, data.truncate)
     scores = _score(trained, texts)
     report = classification_report(texts.labels, scores, learned.labels)
-    return Evaluation(rows, softmax(scores), report, len(texts.ids))
+    return Evaluation(rows, softmax(scores), report, texts.lengths)
 
 
 def _score(trained: Trained, texts: EncodedTexts) -> Array:

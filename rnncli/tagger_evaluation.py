@@ -14,6 +14,7 @@ from rnncli.data.tagging.schemes import convert_tags, is_entity_tag
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.text_files import read_lines
 from rnncli.errors import ConfigError, DataError
+from rnncli.packing import Array
 from rnncli.tagging import report_on, tag_texts, tags_by_sentence
 from rnncli.trained import Trained
 
@@ -30,11 +31,14 @@ class TaggerEvaluation:
         A tag for each word.
     report : dict
         ``loss`` and the figures of :func:`rnncli.tagging_metrics.tagging_report`.
+    nats : ndarray of shape (total,)
+        What the right tag of each word cost, the sentences end to end; NaN where the model does not have it.
     """
 
     sentences: list[Sentence]
     predicted: list[list[str]]
     report: dict[str, Any]
+    nats: Array
 
 
 def sentences_of_config(config: TaggingConfig) -> tuple[list[Sentence], str]:
@@ -100,7 +104,7 @@ def evaluate_tagger(trained: Trained, sentences: list[Sentence]) -> TaggerEvalua
         raise DataError("there are no sentences to evaluate")
     texts = trained.learned.encode(sentences)
     tagged = tag_texts(trained.model, texts)
-    return TaggerEvaluation(sentences, tags_by_sentence(texts, tagged.tags), report_on(texts, tagged))
+    return TaggerEvaluation(sentences, tags_by_sentence(texts, tagged.tags), report_on(texts, tagged), tagged.nats)
 
 
 def tagged_lines(config: TaggingConfig, evaluation: TaggerEvaluation) -> Iterator[str]:

@@ -1,0 +1,240 @@
+"""Runs beside each other: how good, how sure, at what cost, by which settings, and whether chance explains the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnncli.comparing import (
+    DRAWS,
+    Floats,
+    bootstrap,
+    chance_of_difference,
+    differing_keys,
+    holm,
+    mcnemar,
+    percentiles,
+)
+from rnncli.errors import ConfigError, DataError
+from rnncli.outcomes import HEADLINES, Headline, Outcome, Reader
+from rnncli.resuming import flattened
+from rnncli.run_records import Cost, RunRecord, cost_of
+
+LISTS = ("classes", "confusion", "tags")  # of a report: for eval, not for a line of a table
+LIKELY = 0.05  # chance below which a difference is called one
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run and what it is worth.
+
+    Attributes
+    ----------
+    record : RunRecord
+        The run.
+    cost : Cost
+        What it took.
+    outcome : Outcome or None
+        None where its data cannot be read.
+    why : str or None
+        Why not.
+    samples : ndarray of shape (B,), or None
+        The headline in each drawn sample; the same samples for runs on the same data.
+    """
+
+    record: RunRecord
+    cost: Cost
+    outcome: Outcome | None
+    why: str | None
+    samples: Floats | None
+
+    @property
+    def headline(self) -> Headline:
+        """The figure that runs of its task are compared by."""
+        return HEADLINES[self.record.trained.config.task]
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The figures that are not lists: measured now, or else those that the run has recorded."""
+        found = self.outcome.report if self.outcome else self.record.recorded
+        return {key: value for key, value in found.items() if key not in LISTS}
+
+
+def judge(records: Sequence[RunRecord], reader: Reader, *, draws: int = DRAWS) -> list[Judged]:
+    """Evaluate runs.
+
+    Parameters
+    ----------
+    records : sequence of RunRecord
+        All of one task.
+    reader : Reader
+        Reads their data.
+    draws : int
+        Samples of the bootstrap.
+
+    Returns
+    -------
+    list of Judged
+        In the same order. A run whose own data cannot be read has no outcome.
+
+    Raises
+    ------
+    ConfigError
+        If they are of several tasks.
+    RnncliError
+        If data that was given cannot be read or does not fit.
+    """
+    tasks = list(dict.fromkeys(record.trained.config.task for record in records))
+    if len(tasks) > 1:
+        raise ConfigError(
+            f"the runs are of several tasks ({', '.join(tasks)}), which have no figure in common",
+            remedy="Name runs of one task",
+        )
+    outcomes: list[Outcome | DataError] = []
+    for record in records:
+        try:
+            outcomes.append(reader.outcome(record.trained))
+        except DataError as error:
+            if reader.given is not None:
+                raise
+            outcomes.append(error)
+    samples: dict[int, Floats] = {}
+    for places in _on_same_data(outcomes):
+        same = [outcome for place in places if isinstance(outcome := outcomes[place], Outcome)]
+        drawn = bootstrap([each.counted for each in same], [each.sizes for each in same], draws=draws)
+        samples |= dict(zip(places, drawn, strict=True))
+    return [
+        Judged(
+            record,
+            cost_of(record),
+            outcome if isinstance(outcome, Outcome) else None,
+            None if isinstance(outcome, Outcome) else str(outcome),
+            samples.get(place),
+        )
+        for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True))
+    ]
+
+
+def _on_same_data(outcomes: Sequence[Outcome | DataError]) -> list[list[int]]:
+    """Return the places of the outcomes that are on the same units."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, Outcome):
+            groups.setdefault((outcome.key, len(outcome.counted)), []).append(place)
+    return list(groups.values())
+
+
+def run_figures(judged: Judged) -> dict[str, Any]:
+    """Return everything about a run that is not compared, ready for JSON.
+
+    Parameters
+    ----------
+    judged : Judged
+        A run.
+
+    Returns
+    -------
+    dict
+        ``name``, ``checkpoint``, ``step``, ``epoch``, ``data`` and ``units`` (None if ``not_evaluated`` says why), the
+        figures of the task, ``interval`` (of the headline, None likewise), ``parameters`` and the cost.
+    """
+    record, outcome = judged.record, judged.outcome
+    return {
+        "name": record.name,
+        "checkpoint": str(record.checkpoint),
+        "step": record.step,
+        "epoch": record.recorded.get("epoch"),
+        "data": outcome and outcome.data,
+        "units": outcome and len(outcome.counted),
+        "not_evaluated": judged.why,
+        "figures": judged.figures,
+        "interval": None if judged.samples is None else list(percentiles(judged.samples)),
+        "parameters": record.parameters,
+        "tokens_per_second": judged.cost.tokens_per_second,
+        "train_seconds": judged.cost.train_seconds,
+        "seconds": judged.cost.seconds,
+        "peak_memory_mb": judged.cost.peak_memory_mb,
+        "processes": record.environment.get("processes"),
+        "steps": judged.cost.steps,
+    }
+
+
+def differences(runs: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Compare each run with the first, as far as they were evaluated on the same data.
+
+    Parameters
+    ----------
+    runs : sequence of Judged
+        At least one.
+
+    Returns
+    -------
+    list of dict
+        One for each run but the first: ``run``, ``with``, ``difference`` (of the headline, this run's less the
+        first's), ``interval`` of it, ``mcnemar`` (``first_only``, ``second_only``, ``p``: the first run's, this run's;
+        of sentences for a tagger, None for a language model), ``test`` (what ``p`` is of), ``p``, ``p_holm`` (corrected
+        for the number of runs) and ``verdict``. Where the data is not the same only ``run``, ``with`` and
+        ``not_compared``, which says why.
+    """
+    first = runs[0]
+    found: list[dict[str, Any]] = []
+    for run in runs[1:]:
+        pair: dict[str, Any] = {"run": run.record.name, "with": first.record.name}
+        why = _not_comparable(first, run)
+        found.append({**pair, "not_compared": why} if why else {**pair, **_difference(first, run)})
+    tested = [pair for pair in found if "p" in pair]
+    for pair, corrected in zip(tested, holm([pair["p"] for pair in tested]), strict=True):
+        better = (pair["difference"] > 0) == first.headline.more_is_better
+        told_apart = corrected < LIKELY and pair["difference"] != 0
+        pair["p_holm"] = corrected
+        pair["verdict"] = ("better" if better else "worse") if told_apart else "no clear difference"
+    return found
+
+
+def _not_comparable(first: Judged, run: Judged) -> str | None:
+    for judged in (first, run):
+        if judged.outcome is None:
+            return f"{judged.record.name} could not be evaluated"
+    assert first.outcome is not None
+    assert run.outcome is not None
+    if (first.outcome.key, len(first.outcome.counted)) != (run.outcome.key, len(run.outcome.counted)):
+        return "they were evaluated on different data"
+    return None
+
+
+def _difference(first: Judged, run: Judged) -> dict[str, Any]:
+    assert first.outcome is not None
+    assert run.outcome is not None
+    assert first.samples is not None
+    assert run.samples is not None
+    key = first.headline.key
+    drawn = run.samples - first.samples
+    test, p, whole = "paired bootstrap", chance_of_difference(drawn), None
+    if first.outcome.right is not None and run.outcome.right is not None:
+        whole = mcnemar(first.outcome.right, run.outcome.right)
+        if np.all(first.outcome.sizes == 1):  # the headline is of the same units
+            test, p = "McNemar", whole.p
+    return {
+        "difference": run.outcome.report[key] - first.outcome.report[key],
+        "interval": list(percentiles(drawn)),
+        "mcnemar": whole and whole._asdict(),
+        "test": test,
+        "p": p,
+    }
+
+
+def config_differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """Return the config keys in which runs differ, besides their names.
+
+    Parameters
+    ----------
+    records : sequence of RunRecord
+        The runs.
+
+    Returns
+    -------
+    dict of str to list
+        The value of each run, None where it has no such key.
+    """
+    return differing_keys([flattened(record.trained.config) for record in records], ("name",))
