@@ -62,7 +62,7 @@ def gradient_times_input(f: ScoreFunction, x: Array, baseline: Array) -> Attribu
         The first term of the Taylor series at x, of one gradient; complete for a linear score only.
     """
     scores, gradients = f(np.stack([baseline, x]))
-    pushes = np.sum((x - baseline) * gradients[1], axis=1, dtype=np.float64)
+    pushes: Array = np.sum((x - baseline) * gradients[1], axis=1, dtype=np.float64)
     return Attribution(pushes, float(scores[1]), float(scores[0]), 1)
 
 

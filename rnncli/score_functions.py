@@ -12,6 +12,7 @@ import numpy as np
 from rnncli.attributions import ScoreFunction, log_odds
 from rnncli.data.batches import Batch, make_batch
 from rnncli.data.dataset import EncodedTexts
+from rnncli.gate_traces import Trace, layer_trace, watch
 from rnncli.models import Model
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, make_packing, pack, unpack
@@ -37,13 +38,41 @@ def classifier_score(model: Model, label: int) -> ScoreFunction:
 
     def score(x: Array) -> tuple[Array, Array]:
         packing, params = _as_embedding(model.params, x)
-        reading = replace(model, params=params)
+        reading = replace(model, params=params, frozen=())
         logits, cache = reading.forward(Batch(np.arange(packing.rows), packing, np.zeros(len(x), np.int64)))
         odds, dlogits = classifier_odds(model, logits, label)
         grads = reading.backward(dlogits, cache, spend=True)
         return odds, _of_inputs(grads["embedding.W"], packing, x)
 
     return score
+
+
+def classifier_trace(model: Model, ids: IntArray, label: int) -> Trace:
+    """Return what happens inside a classifier at each step of a text, with gradients of the log-odds of a class.
+
+    Parameters
+    ----------
+    model : Model
+        Not changed.
+    ids : ndarray of int, shape (T,)
+        The text.
+    label : int
+        The class.
+
+    Returns
+    -------
+    Trace
+        Of every layer and direction.
+    """
+    x = model.params["embedding.W"][ids][None]
+    packing, params = _as_embedding(model.params, x)
+    reading = replace(model, params=params, frozen=())
+    logits, cache = reading.forward(Batch(np.arange(packing.rows), packing, np.zeros(1, np.int64)))
+    _, _, (runs, _), *_ = cache
+    watch(runs)
+    grads = reading.backward(classifier_odds(model, logits, label)[1], cache)
+    names = [f"rnn{layer}.{direction}" for layer in range(model.layers) for direction in model.directions]
+    return Trace(list(map(layer_trace, names, runs)), _of_inputs(grads["embedding.W"], packing, x)[0])
 
 
 def classifier_odds(model: Model, logits: Array, label: int) -> tuple[Array, Array]:

@@ -12,8 +12,9 @@ from rnncli.data.dataset import EncodedTexts
 from rnncli.data.spans import Span, token_spans
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID
+from rnncli.gate_traces import Trace
 from rnncli.packing import Array, IntArray
-from rnncli.score_functions import classifier_score, classifier_without
+from rnncli.score_functions import classifier_score, classifier_trace, classifier_without
 from rnncli.trained import Trained
 
 
@@ -45,6 +46,8 @@ class Subject:
         ``score(label)`` -> the function of the inputs whose value is the log-odds of a label.
     without : callable
         ``without(label)`` -> the log-odds without each token, (T,).
+    trace : callable
+        ``trace(label)`` -> gates, states and gradients of the log-odds at each step.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Subject:
     mean: Array
     score: Callable[[int], ScoreFunction]
     without: Callable[[int], Array]
+    trace: Callable[[int], Trace]
 
 
 def classified_text(trained: Trained, text: str) -> Subject:
@@ -99,6 +103,7 @@ def classified_text(trained: Trained, text: str) -> Subject:
         mean=W.mean(axis=0),
         score=lambda label: classifier_score(model, label),
         without=lambda label: classifier_without(model, ids, label),
+        trace=lambda label: classifier_trace(model, ids, label),
     )
 
 

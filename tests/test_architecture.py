@@ -18,7 +18,7 @@ ROOT = Path(rnncli.__file__).parent
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
     {"errors", "blas"},
-    {"interruption", "randomness", "machine", "figures", "pages", "coloured_words"},
+    {"interruption", "randomness", "machine", "figures", "worded", "pages", "coloured_words"},
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
@@ -28,12 +28,12 @@ FLOORS: list[set[str]] = [
     {"config"},
     {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "metrics_file"},
-    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"} | {"score_functions"},
+    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"} | {"score_functions", "gate_traces"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks"},
     {"assembly", "trained", "progress", "recording"},
     {"joining", "predicting", "subjects"},
-    {"resuming", "explaining"},
+    {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured"},
     {"exporting"},

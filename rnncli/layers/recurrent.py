@@ -87,6 +87,7 @@ class Cache:
     gates: Array  # (R, G*H): of each step, its (G, n, H) one after the other
     extra: Array  # (R, H): the cell state after each step, or what else the cell wants to see again
     spent: bool = False  # gates and extra are gone
+    dh: Array | None = None  # (R, H): where recurrent_backward is to leave the gradient of each state, if at all
 
 
 def gate_scale(cell: Cell, H: int, dtype: np.dtype[Any]) -> Array:
@@ -305,6 +306,8 @@ def recurrent_backward(
                 dh_t, dstate_t, dcell_t, tmp_t = dh_step[:alive], dstate[:alive], dcell[:alive], tmp[:alive]
                 scratch_t = scratch[: 2 * G * alive * H].reshape(2, G, alive, H)
             np.add(dh[start:end], dstate_t, out=dh_t)
+            if cache.dh is not None:  # with all that follows from the state
+                cache.dh[start:end] = dh_t
             cell.step_backward(
                 prepared,
                 dh_t,
