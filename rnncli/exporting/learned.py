@@ -1,5 +1,6 @@
 """What travels with weights: the config, and what was learned from the training part besides them."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,6 +44,28 @@ def travelling(trained: Trained) -> dict[str, Any]:
         "config": trained.config.model_dump(mode="json"),
         **learned,
     }
+
+
+def lists_of(trained: Trained) -> dict[str, list[str]]:
+    """Return the texts that a model's numbers stand for.
+
+    Parameters
+    ----------
+    trained : Trained
+        Of any task.
+
+    Returns
+    -------
+    dict of str to list of str
+        ``vocabulary``; of a classifier ``labels``; of a tagger ``tags`` and where it sees them ``characters``. Nothing
+        for a language model of sub-words, whose vocabulary is part of a tokenizer.
+    """
+    learned = travelling(trained)
+    if trained.config.task == "classification":
+        return {key: learned[key] for key in ("vocabulary", "labels")}
+    codec = json.loads(learned["codec"])
+    names = {"words": "vocabulary", "tokens": "vocabulary", "tags": "tags", "characters": "characters"}
+    return {name: codec[key] for key, name in names.items() if codec.get(key) is not None}
 
 
 def facts_of(trained: Trained) -> list[Fact]:

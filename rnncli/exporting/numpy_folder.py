@@ -16,7 +16,7 @@ import numpy as np
 
 from rnncli.errors import ConfigError
 from rnncli.exporting import Fact
-from rnncli.exporting.learned import facts_of, travelling
+from rnncli.exporting.learned import facts_of, lists_of, travelling
 from rnncli.trained import Trained
 
 TEMPLATE = "predict.py.txt"
@@ -114,18 +114,13 @@ def _holds(condition: str, flags: set[str]) -> bool:
 def _texts(trained: Trained) -> dict[str, str]:
     """Return the folder's files but for the weights."""
     learned = travelling(trained)
-    if trained.config.task == "classification":
-        lists = {"vocabulary": learned["vocabulary"], "labels": learned["labels"]}
-    else:
-        codec = json.loads(learned["codec"])
-        if "tokenizer" in codec:
-            raise ConfigError(
-                "cuts no sub-words: this model's tokenizer needs a package of its own",
-                where="--to numpy",
-                remedy="Use --to torch, or train with data.tokenizer.kind word, whitespace or character",
-            )
-        keys = {"words": "vocabulary", "tokens": "vocabulary", "tags": "tags", "characters": "characters"}
-        lists = {name: codec[key] for key, name in keys.items() if codec.get(key) is not None}
+    lists = lists_of(trained)
+    if "vocabulary" not in lists:
+        raise ConfigError(
+            "cuts no sub-words: this model's tokenizer needs a package of its own",
+            where="--to numpy",
+            remedy="Use --to torch, or train with data.tokenizer.kind word, whitespace or character",
+        )
     config = {key: learned[key] for key in ("rnncli_version", "step", "config")}
     return {
         "predict.py": predict_source(trained),
@@ -140,7 +135,7 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
     rnn, cell = config.model.rnn, model.cell.name
     flags = {
         {"classification": "classification", "tagging": "tagging", "language_model": "language"}[config.task],
-        f"{cell}-{rnn.reset}" if cell == "gru" else cell,
+        f"{cell}-{rnn.reset}" if rnn.cell == "gru" else cell,
         "both" if "rnn0.bwd.Wx" in model.params else "forward",
     }
     values = {"name": config.name, "cell": CELLS[cell], "layers": model.layers}

@@ -1,8 +1,8 @@
 """A state dict in safetensors whose keys ``torch.nn`` modules have.
 
-``embedding`` is an ``nn.Embedding``, ``rnn`` an ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN``, ``output`` an ``nn.Linear``; of a
-tagger that sees spelling also ``spelling`` and ``spelling_rnn``. What else there is to know of the model is JSON in
-the file's metadata, so that the file alone is enough to come back (:mod:`rnncli.importing`).
+``embedding`` is an ``nn.Embedding``, ``rnn`` an ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN``, ``output`` an ``nn.Linear``; a
+tagger that sees spelling also has ``spelling`` and ``spelling_rnn``. What else there is to know of the model is JSON
+in the file's metadata, so that the file alone is enough to come back (:mod:`rnncli.importing`).
 """
 
 import json
