@@ -1,7 +1,7 @@
 """How sure a figure is, and whether two models differ by more than chance: the bootstrap, McNemar's test, Holm's rule.
 
-A figure here is a ratio of sums over units that are drawn independently of each other: right texts by texts; right words
-by words, over sentences; bits by characters, over blocks of lines. Letters: U units, R runs, B draws.
+A figure here is a ratio of sums over units that are drawn independently of each other: right texts by texts; right
+words by words, over sentences; bits by characters, over blocks of lines. Letters: U units, R runs, B draws.
 """
 
 import math
@@ -107,6 +107,25 @@ def percentiles(samples: ArrayLike, level: float = LEVEL) -> Interval:
     """
     low, high = np.quantile(np.asarray(samples), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def chance_of_difference(differences: ArrayLike) -> float:
+    """Return how likely a difference at least this far from zero is if there is none, by its drawn values.
+
+    Parameters
+    ----------
+    differences : array-like of shape (B,)
+        The difference of two rows of :func:`bootstrap`.
+
+    Returns
+    -------
+    float
+        Two-sided: twice the share of the draws on the smaller side of zero, the difference as it was observed counted
+        among them (Davison and Hinkley, 1997, section 4.2), so that it is never 0.
+    """
+    drawn = np.asarray(differences)
+    smaller = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * (smaller + 1) / (drawn.size + 1))
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:

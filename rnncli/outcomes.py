@@ -40,21 +40,18 @@ class Headline(NamedTuple):
         How it is written, as for :func:`format`.
     more_is_better : bool
         Whether a larger one is better.
-    unit : str
-        What is drawn.
     """
 
     key: str
     heading: str
     form: str
     more_is_better: bool
-    unit: str
 
 
 HEADLINES = {
-    "classification": Headline("accuracy", "accuracy", ".2%", True, "texts"),
-    "tagging": Headline("accuracy", "accuracy", ".2%", True, "sentences"),
-    "language_model": Headline("bits_per_character", "bits/char", ".4f", False, "blocks of lines"),
+    "classification": Headline("accuracy", "accuracy", ".2%", True),
+    "tagging": Headline("accuracy", "accuracy", ".2%", True),
+    "language_model": Headline("bits_per_character", "bits/char", ".4f", False),
 }
 
 
@@ -84,6 +81,8 @@ class Outcome:
     ----------
     data : str
         What the data is, for people.
+    unit : str
+        What is drawn, in the plural.
     key : str
         Equal for the same texts with the same labels, in the same order.
     report : dict
@@ -97,6 +96,7 @@ class Outcome:
     """
 
     data: str
+    unit: str
     key: str
     report: dict[str, Any]
     counted: Array
@@ -153,7 +153,7 @@ class Reader:
             [row.label == labels[best] for row, best in zip(rows, found.probabilities.argmax(axis=1), strict=True)]
         )
         key = _digest((row.text, row.label) for row in rows)
-        return Outcome(name, key, found.report, right.astype(float), np.ones(len(rows)), right, found)
+        return Outcome(name, "texts", key, found.report, right.astype(float), np.ones(len(rows)), right, found)
 
     def _of_tagger(self, trained: Trained, config: TaggingConfig) -> Outcome:
         if self.given is not None:
@@ -170,7 +170,7 @@ class Reader:
             float,
         )
         key = _digest((*sentence.words, "\n", *sentence.tags) for sentence in sentences)
-        return Outcome(name, key, found.report, counted, sizes, counted == sizes, found)
+        return Outcome(name, "sentences", key, found.report, counted, sizes, counted == sizes, found)
 
     def _of_language_model(self, trained: Trained) -> Outcome:
         assert isinstance(trained.config, LanguageConfig)
@@ -183,7 +183,8 @@ class Reader:
         characters *= found.report["characters"] / characters.sum()
         starts = np.unique(np.arange(MOST_BLOCKS) * len(lines) // MOST_BLOCKS)
         counted, sizes = np.add.reduceat(bits, starts), np.add.reduceat(characters, starts)
-        return Outcome(name, _digest([line.text] for line in lines), found.report, counted, sizes, None, lines)
+        unit = "lines" if len(starts) == len(lines) else "blocks of lines"
+        return Outcome(name, unit, _digest([line.text] for line in lines), found.report, counted, sizes, None, lines)
 
     def _once(self, config: Any, read: Any) -> Any:
         """Return what ``read(config)`` does, for configs that read the same things the same."""

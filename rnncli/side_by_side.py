@@ -8,6 +8,7 @@ import numpy as np
 
 from rnncli.comparing import (
     DRAWS,
+    LEVEL,
     Floats,
     bootstrap,
     chance_of_difference,
@@ -17,9 +18,11 @@ from rnncli.comparing import (
     percentiles,
 )
 from rnncli.errors import ConfigError, DataError
+from rnncli.figures import FIGURES
 from rnncli.outcomes import HEADLINES, Headline, Outcome, Reader
 from rnncli.resuming import flattened
 from rnncli.run_records import Cost, RunRecord, cost_of
+from rnncli.worded import count, duration
 
 LISTS = ("classes", "confusion", "tags")  # of a report: for eval, not for a line of a table
 LIKELY = 0.05  # chance below which a difference is called one
@@ -136,7 +139,7 @@ def run_figures(judged: Judged) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``checkpoint``, ``step``, ``epoch``, ``data`` and ``units`` (None if ``not_evaluated`` says why), the
+        ``name``, ``checkpoint``, ``step``, ``epoch``, ``data``, ``units`` and ``unit`` (None if ``not_evaluated`` says why), the
         figures of the task, ``interval`` (of the headline, None likewise), ``parameters`` and the cost.
     """
     record, outcome = judged.record, judged.outcome
@@ -147,6 +150,7 @@ def run_figures(judged: Judged) -> dict[str, Any]:
         "epoch": record.recorded.get("epoch"),
         "data": outcome and outcome.data,
         "units": outcome and len(outcome.counted),
+        "unit": outcome and outcome.unit,
         "not_evaluated": judged.why,
         "figures": judged.figures,
         "interval": None if judged.samples is None else list(percentiles(judged.samples)),
@@ -158,6 +162,42 @@ def run_figures(judged: Judged) -> dict[str, Any]:
         "processes": record.environment.get("processes"),
         "steps": judged.cost.steps,
     }
+
+
+def summary(judged: Judged) -> dict[str, str]:
+    """Return what a person wants to know of a run first, by its heading.
+
+    Parameters
+    ----------
+    judged : Judged
+        A run.
+
+    Returns
+    -------
+    dict of str to str
+        The same headings for all runs of a task; ``-`` where a figure is not known.
+    """
+    record, cost, head = judged.record, judged.cost, judged.headline
+    figures = judged.figures
+    rows = {head.heading: format(figures[head.key], head.form) if figures.get(head.key) is not None else "-"}
+    ends = "-"
+    if judged.samples is not None:
+        low, high = percentiles(judged.samples)
+        ends = f"{low:{head.form}} to {high:{head.form}}".replace("% to", " to")
+    rows[f"{LEVEL:.0%} interval"] = ends
+    others = [figure for figure in FIGURES[record.trained.config.task] if figure.key != head.key]
+    rows |= {figure.heading: figure.show(figures) for figure in others}
+    loss = figures.get("loss")
+    rows["loss, nats"] = "-" if loss is None else f"{loss:.4f}"
+    rows["parameters"] = count(record.parameters)
+    rows["tokens/s"] = count(cost.tokens_per_second)
+    rows["whole run"] = duration(cost.seconds)
+    processes = record.environment.get("processes", 1)
+    memory = count(cost.peak_memory_mb, "MB")
+    rows["peak memory"] = f"{memory}, first of {processes}" if processes != 1 and memory != "-" else memory
+    epoch = record.recorded.get("epoch")
+    rows["epoch"] = "-" if epoch is None else f"{epoch} of {record.trained.config.train.epochs}"
+    return rows
 
 
 def differences(runs: Sequence[Judged]) -> list[dict[str, Any]]:

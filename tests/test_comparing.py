@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnncli.comparing import Interval, bootstrap, differing_keys, holm, mcnemar, percentiles
+from rnncli.comparing import Interval, bootstrap, chance_of_difference, differing_keys, holm, mcnemar, percentiles
 
 RNG = np.random.default_rng(5)
 RIGHT = RNG.random(400) < 0.8
@@ -86,6 +86,19 @@ def test_mcnemar_comes_near_the_chi_square_of_1947_where_there_is_much():
     first = np.r_[np.ones(a, bool), np.zeros(b, bool)]
     corrected = (abs(a - b) - 1) ** 2 / (a + b)
     assert mcnemar(first, ~first).p == pytest.approx(stats.chi2.sf(corrected, 1), rel=0.01)
+
+
+def test_the_chance_of_a_difference_is_that_of_mcnemar_where_both_apply():
+    first, second = RIGHT, RIGHT.copy()
+    second[np.flatnonzero(RIGHT)[:30]] = False
+    second[np.flatnonzero(~RIGHT)[:15]] = True
+    one, two = bootstrap([first, second], np.ones((2, 400)))
+    assert chance_of_difference(one - two) == pytest.approx(mcnemar(first, second).p, abs=0.015)
+
+
+def test_the_chance_of_a_difference_is_never_zero_and_at_most_one():
+    assert chance_of_difference(np.ones(999)) == 0.002
+    assert chance_of_difference(np.zeros(9)) == 1.0
 
 
 def test_mcnemar_needs_the_same_units():

@@ -19,6 +19,8 @@ from rnncli.errors import RnncliError
 COMMANDS = {
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
+    "compare": ("rnncli.cli.compare", "Set runs beside each other, with tests of their differences."),
+    "metrics": ("rnncli.cli.metrics", "Show the figures a run has recorded, or write them as CSV."),
     "sample": ("rnncli.cli.sample", "Let a language model make up text."),
     "export": ("rnncli.cli.export", "Write a trained model for other tools."),
     "gradcheck": ("rnncli.cli.gradcheck", "Prove the gradients, of every layer or of a config's model."),
