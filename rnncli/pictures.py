@@ -2,6 +2,9 @@
 
 import io
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -21,6 +24,9 @@ COLOURS = {
 }
 INK, PAPER, FAINT, LINE, BLUE, ORANGE, GREEN, RED, VIOLET = COLOURS
 
+# What matplotlib draws in where nobody has said a colour.
+_DEFAULTS = {"#000000": "ink", "#ffffff": "paper", "#cccccc": "line", "#b0b0b0": "line"}
+
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: small, and read aloud
     "font.family": "sans-serif",
@@ -39,7 +45,22 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "legend.fontsize": 9,
+    "hatch.linewidth": 0.6,
 }
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in the style of this module: texts, legends and grids take their colours when they are made."""
+    matplotlib = require("matplotlib", extra="report", purpose="pictures")
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def plain(text: str) -> str:
+    """Return a text as matplotlib shows it unchanged: what is between two dollar signs would be a formula to it."""
+    return text.replace("$", r"\$")
 
 
 def new_figure(width: float = 6.4, height: float = 3.2) -> Any:
@@ -55,16 +76,14 @@ def new_figure(width: float = 6.4, height: float = 3.2) -> Any:
     matplotlib.figure.Figure
         With no window and no global state behind it.
     """
-    matplotlib = require("matplotlib", extra="report", purpose="pictures")
     figure = require("matplotlib.figure", extra="report", purpose="pictures")
-    with matplotlib.rc_context(_STYLE):
+    with drawing():
         return figure.Figure(figsize=(width, height), layout="constrained")
 
 
 def subplots(figure: Any, rows: int = 1, columns: int = 1, **options: Any) -> Any:
     """Return ``figure.subplots(rows, columns, **options)`` in the colours of this module."""
-    matplotlib = require("matplotlib", extra="report", purpose="pictures")
-    with matplotlib.rc_context(_STYLE):
+    with drawing():
         return figure.subplots(rows, columns, **options)
 
 
@@ -81,17 +100,33 @@ def inline_svg(figure: Any, title: str) -> str:
     Returns
     -------
     str
-        The same for the same figure, whenever it is drawn.
+        The same for the same figure, whenever it is drawn. Its ids are those of no figure with another title.
     """
     matplotlib = require("matplotlib", extra="report", purpose="pictures")
     file = io.StringIO()
-    # Ids are unique on a page when the salts are.
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
+        # Text is drawn by the browser, with its own fonts; matplotlib's need not have every letter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(file, format="svg", metadata={"Date": None})
     svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = _shortened(svg[svg.index("<svg") :])
     for colour, name in COLOURS.items():
         svg = svg.replace(colour, f"var(--{name})")
+    for colour, name in _DEFAULTS.items():
+        svg = re.sub(rf"\b(fill|stroke): {colour}\b", rf"\1: var(--{name})", svg)
     label = escape(title, quote=True)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
+    # Black text comes without a colour, and takes this one.
+    own = 'fill="var(--ink)" stroke-linejoin="round" stroke-linecap="butt" font-family="system-ui, sans-serif"'
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" {own} ', 1).strip()
+
+
+def _shortened(svg: str) -> str:
+    """Take out of an SVG what shows nothing, and what would reach beyond it on a page: its style sheet and its ids."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", svg)
+    svg = re.sub(r" ?font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", svg)
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
+    svg = re.sub(r"\s*\n\s*", " ", svg)
+    return re.sub(r"> <", "><", svg)
