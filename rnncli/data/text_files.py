@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from rnncli.data.compressed_files import open_bytes
 from rnncli.errors import DataError
@@ -24,6 +24,7 @@ _TO_UTF8 = "Save the file as UTF-8 (a Latin-1 file: iconv -f latin1 -t utf-8 OLD
 _NOT_TEXT = {
     b"\xff\xfe": ("UTF-16 text, not UTF-8", "Convert it: iconv -f utf-16 -t utf-8 OLD > NEW"),
     b"\xfe\xff": ("UTF-16 text, not UTF-8", "Convert it: iconv -f utf-16 -t utf-8 OLD > NEW"),
+    b"\x1f\x8b": ("gzip data, not text", "Unpack it on the way: gunzip -c"),  # from a pipe, or packed twice
     b"PK\x03\x04": ("a zip archive, not a text file", "Unpack it and name the text file inside"),
 }
 
@@ -65,32 +66,58 @@ def read_lines(path: str | Path) -> Iterator[Line]:
         As `open_bytes`; also an empty file, UTF-16, a zip archive, a line longer than 64 MiB, a compressed file that
         unpacks to more than 200 times its size.
     """
-    offset = 0
-    number = 0
+    empty = True
     with open_bytes(path) as file:
-        most = max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size)
-        for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
-            where = f"{path}:{number}"
-            if len(raw) > MAX_LINE_BYTES:
-                raise DataError(
-                    f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB",
-                    where=where,
-                    remedy="Check that this is a text file with one row a line",
-                )
-            if number == 1:
-                _refuse_other_formats(raw, path)
-            skipped = len(_BOM) if number == 1 and raw.startswith(_BOM) else 0
-            try:
-                line = Line(number, decode(raw[skipped:], where, offset + skipped), None)
-            except DataError as problem:
-                text = raw[skipped:].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-                line = Line(number, text, problem)
+        for line in lines_of(file, path, max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size)):
+            empty = False
             yield line
-            offset += len(raw)
-            if offset > most:
-                raise unpacks_to_too_much(path)
-    if number == 0:
+    if empty:
         raise DataError("the file is empty", where=str(path))
+
+
+def lines_of(file: IO[bytes], path: str | Path, most: int | None = None) -> Iterator[Line]:
+    """Yield the lines of an open file; a byte-order mark at its start is left out.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+    path : str or Path
+        What to call it in errors.
+    most : int, optional
+        Bytes beyond which a compressed file was made to take time or memory.
+
+    Returns
+    -------
+    iterator of Line
+        As of :func:`read_lines`; of an empty file none.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_lines`, but for an empty file.
+    """
+    offset = 0
+    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
+        where = f"{path}:{number}"
+        if len(raw) > MAX_LINE_BYTES:
+            raise DataError(
+                f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB",
+                where=where,
+                remedy="Check that this is a text file with one row a line",
+            )
+        if number == 1:
+            _refuse_other_formats(raw, path)
+        skipped = len(_BOM) if number == 1 and raw.startswith(_BOM) else 0
+        try:
+            line = Line(number, decode(raw[skipped:], where, offset + skipped), None)
+        except DataError as problem:
+            text = raw[skipped:].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+            line = Line(number, text, problem)
+        yield line
+        offset += len(raw)
+        if most is not None and offset > most:
+            raise unpacks_to_too_much(path)
 
 
 def read_text(path: str | Path, max_bytes: int) -> str:

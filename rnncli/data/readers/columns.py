@@ -19,7 +19,7 @@ def no_such_column(where: str, name: str, key: str, columns: Iterable[str]) -> D
     name : str
         The column that was looked for.
     key : str
-        The config key that names it.
+        The config key that names it, or an option of the command line.
     columns : iterable of str
         The columns there are.
 
@@ -34,11 +34,12 @@ def no_such_column(where: str, name: str, key: str, columns: Iterable[str]) -> D
         listed += f" and {len(known) - _MOST_LISTED} more"
     near = nearest(name, known)
     hint = f"Did you mean {shown(near)}? " if near is not None else ""
+    with_key = key if key.startswith("--") else f"the key {key}"
     option = f" (--{key} of rnncli eval)" if key in ("text", "label") else ""
     return DataError(
         f"there is no column {shown(name)} (there is {listed or 'none'})",
         where=where,
-        remedy=f"{hint}Name one of them with the key {key}{option}",
+        remedy=f"{hint}Name one of them with {with_key}{option}",
     )
 
 

@@ -6,13 +6,13 @@ a character like any other, so nothing can be quoted. Blank lines are passed ove
 """
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from rnncli.data.readers.columns import no_such_column, usable_label
 from rnncli.data.rows import OnBad, Row, report_bad
-from rnncli.data.text_files import read_lines
+from rnncli.data.text_files import Line, read_lines
 from rnncli.errors import DataError
 
 # The csv module's own limit of 131,072 characters is less than a long document; no limit would let one stray quote
@@ -97,20 +97,20 @@ def _read(
     on_bad: OnBad | None,
 ) -> Iterator[Row]:
     """Yield the rows of either format."""
-    records = _records(path, delimiter)
+    records = delimited_records(read_lines(path), path, delimiter)
     header_where, header = next(records, (f"{path}:1", []))
     if isinstance(header, DataError):
         raise header
-    text_at = _column(header, text, "text", header_where, delimiter)
-    label_at = _column(header, label, "label", header_where, delimiter)
-    group_at = None if group_by is None else _column(header, group_by, "data.group_by", header_where, delimiter)
+    text_at = column_at(header, text, "text", header_where, delimiter)
+    label_at = column_at(header, label, "label", header_where, delimiter)
+    group_at = None if group_by is None else column_at(header, group_by, "data.group_by", header_where, delimiter)
     skipped = frozenset(skip_labels)
     for where, fields in records:
         try:
             if isinstance(fields, DataError):
                 raise fields
             if len(fields) != len(header):
-                raise _wrong_number(where, len(fields), len(header), delimiter)
+                raise wrong_number(where, len(fields), len(header), delimiter)
             name = usable_label(fields[label_at], where)
         except DataError as error:
             report_bad(error, on_bad)
@@ -119,12 +119,31 @@ def _read(
             yield Row(fields[text_at], name, where, None if group_at is None else fields[group_at] or None)
 
 
-def _records(path: str | Path, delimiter: str) -> Iterator[tuple[str, list[str] | DataError]]:
-    """Yield each record that is not blank with the line it begins on: its fields, or what is wrong with it."""
+def delimited_records(
+    lines: Iterable[Line], path: str | Path, delimiter: str
+) -> Iterator[tuple[str, list[str] | DataError]]:
+    """Yield the records of a file, the header first.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Of the file.
+    path : str or Path
+        What to call it in errors.
+    delimiter : str
+        A comma or a tab.
+
+    Yields
+    ------
+    where : str
+        ``file:line`` of the beginning of a record that is not blank.
+    fields : list of str or DataError
+        What it holds, or what is wrong with it.
+    """
     problems: list[DataError] = []
 
     def texts() -> Iterator[str]:
-        for line in read_lines(path):
+        for line in lines:
             if line.problem is not None:
                 problems.append(line.problem)
             yield line.text
@@ -151,8 +170,32 @@ def _records(path: str | Path, delimiter: str) -> Iterator[tuple[str, list[str] 
             yield where, fields
 
 
-def _column(header: Sequence[str], name: str, key: str, where: str, delimiter: str) -> int:
-    """Return the position of a named column."""
+def column_at(header: Sequence[str], name: str, key: str, where: str, delimiter: str) -> int:
+    """Return the position of a named column.
+
+    Parameters
+    ----------
+    header : sequence of str
+        The names of the columns.
+    name : str
+        One of them.
+    key : str
+        The config key, or the option of the command line, that names it.
+    where : str
+        ``file:line`` of the header.
+    delimiter : str
+        As in :func:`delimited_records`.
+
+    Returns
+    -------
+    int
+        From 0.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or several.
+    """
     if header.count(name) == 1:
         return header.index(name)
     if name in header:
@@ -165,8 +208,23 @@ def _column(header: Sequence[str], name: str, key: str, where: str, delimiter: s
     raise no_such_column(where, name, key, header)
 
 
-def _wrong_number(where: str, got: int, wanted: int, delimiter: str) -> DataError:
-    """Return the error for a row with more or fewer fields than the header."""
+def wrong_number(where: str, got: int, wanted: int, delimiter: str) -> DataError:
+    """Return the error for a row with more or fewer fields than the header.
+
+    Parameters
+    ----------
+    where : str
+        ``file:line``.
+    got, wanted : int
+        Fields of the row and of the header.
+    delimiter : str
+        As in :func:`delimited_records`.
+
+    Returns
+    -------
+    DataError
+        With what to do.
+    """
     if delimiter == "\t":
         remedy = "A text in a tsv file can hold neither tabs nor line breaks: replace them, or use csv"
     else:

@@ -54,8 +54,8 @@ def read_jsonl(
             continue
         where = f"{path}:{line.number}"
         try:
-            values = _parse(line, where)
-            content = _string(values, text, "text", where)
+            values = parse_object(line, where)
+            content = string_at(values, text, "text", where)
             name = usable_label(_name(values, label, "label", where), where)
             group = None
             if group_by is not None and values.get(group_by, "") is not None:
@@ -67,8 +67,26 @@ def read_jsonl(
             yield Row(content, name, where, group)
 
 
-def _parse(line: Line, where: str) -> dict[str, Any]:
-    """Return the JSON object on a line."""
+def parse_object(line: Line, where: str) -> dict[str, Any]:
+    """Return the JSON object on a line.
+
+    Parameters
+    ----------
+    line : Line
+        Of the file.
+    where : str
+        ``file:line``.
+
+    Returns
+    -------
+    dict
+        Its keys and values.
+
+    Raises
+    ------
+    DataError
+        If the line is not one JSON object, or has a key twice, NaN or Infinity.
+    """
     if line.problem is not None:
         raise line.problem
     try:
@@ -107,8 +125,30 @@ def _no_constants(name: str) -> Any:
     raise ValueError(f"{name} is not JSON; write null")
 
 
-def _string(values: dict[str, Any], name: str, key: str, where: str) -> str:
-    """Return a string that can be written as UTF-8."""
+def string_at(values: dict[str, Any], name: str, key: str, where: str) -> str:
+    """Return a string that can be written as UTF-8.
+
+    Parameters
+    ----------
+    values : dict
+        From :func:`parse_object`.
+    name : str
+        The key that holds it.
+    key : str
+        The config key, or the option of the command line, that names it.
+    where : str
+        ``file:line``.
+
+    Returns
+    -------
+    str
+        The string.
+
+    Raises
+    ------
+    DataError
+        If there is no such key, its value is no string, or holds a NUL or half of a surrogate pair.
+    """
     value = _value(values, name, key, where)
     if not isinstance(value, str):
         raise DataError(f"{shown(name)} is {_json_name(value)}, not a string", where=where)

@@ -12,6 +12,7 @@ from typing import Literal
 from rnncli.data.rows import OnBad, report_bad
 from rnncli.data.tagging.schemes import SCHEMES, Scheme, convert_tags, first_fault, is_entity_tag
 from rnncli.data.tagging.sentences import Sentence, blocks_of_lines, usable_word
+from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"
@@ -151,7 +152,7 @@ def _sentences(
 ) -> Iterator[Sentence]:
     """Yield the sentences with the tags of the file."""
     document, width = 0, 0
-    for block in blocks_of_lines(path):
+    for block in blocks_of_lines(read_lines(path)):
         words, tags, lines = [], [], []
         try:
             for line in block:

@@ -6,13 +6,13 @@ sentence.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from rnncli.data.rows import OnBad, report_bad
 from rnncli.data.tagging.sentences import Sentence, blocks_of_lines, usable_word
-from rnncli.data.text_files import Line
+from rnncli.data.text_files import Line, read_lines
 from rnncli.errors import DataError
 
 ConlluColumn = Literal["upos", "xpos", "feats"]
@@ -53,11 +53,10 @@ def read_conllu(
         an empty word or tag, bytes that are not UTF-8.
     """
     document = 0
-    for block in blocks_of_lines(path):
+    for block in blocks_of_lines(read_lines(path)):
         document += any(_NEW_DOCUMENT.match(line.text) for line in block)
         try:
-            words = [(line.number, *_word(line, path)) for line in block if _is_line_of_word(line, path)]
-            _check_numbers(words, path)
+            words = words_of_block(block, path)
             tags = tuple(_tag(fields[COLUMNS[column]], column, f"{path}:{line}") for line, _, fields in words)
         except DataError as error:
             report_bad(error, on_bad)
@@ -106,6 +105,31 @@ def write_conllu(lines: Iterable[str], tags: Iterable[str], column: ConlluColumn
         yield line
     if next(left, None) is not None:
         raise ValueError("there are more tags than words")
+
+
+def words_of_block(block: Sequence[Line], path: str | Path) -> list[tuple[int, int, list[str]]]:
+    """Return the words among the lines of a sentence.
+
+    Parameters
+    ----------
+    block : sequence of Line
+        From :func:`blocks_of_lines`.
+    path : str or Path
+        The file, for errors.
+
+    Returns
+    -------
+    list of (int, int, list of str)
+        Of each word its line, its number and its ten columns; none where there are comments alone.
+
+    Raises
+    ------
+    DataError
+        A line without ten columns, a number that is out of order, an empty word, bytes that are not UTF-8.
+    """
+    words = [(line.number, *_word(line, path)) for line in block if _is_line_of_word(line, path)]
+    _check_numbers(words, path)
+    return words
 
 
 def _is_line_of_word(line: Line, path: str | Path) -> bool:

@@ -1,10 +1,9 @@
 """Sentences of tagged words, as both readers give them, and the lines of a file they come from."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rnncli.data.text_files import Line, read_lines
+from rnncli.data.text_files import Line
 from rnncli.errors import DataError
 
 
@@ -39,26 +38,21 @@ class Sentence(NamedTuple):
         return f"{self.where.rpartition(':')[0]}:{self.lines[word]}"
 
 
-def blocks_of_lines(path: str | Path) -> Iterator[list[Line]]:
+def blocks_of_lines(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """Yield the lines between blank ones, without the blank ones.
 
     Parameters
     ----------
-    path : str or Path
-        The file, plain or compressed.
+    lines : iterable of Line
+        Of a file.
 
     Returns
     -------
     iterator of list of Line
         None of them empty; lines without their ends.
-
-    Raises
-    ------
-    DataError
-        As :func:`rnncli.data.text_files.read_lines`.
     """
     block: list[Line] = []
-    for line in read_lines(path):
+    for line in lines:
         text = line.text.rstrip("\r\n")
         if text.strip():
             block.append(line._replace(text=text))
