@@ -19,6 +19,7 @@ from rnncli.metrics import classification_report
 from rnncli.models import Model
 from rnncli.packing import Array, IntArray
 from rnncli.scoring import score
+from rnncli.thresholds import Threshold, predicted_classes
 from rnncli.trained import Trained
 from rnncli.workers.launch import processes
 from rnncli.workers.processes import WorkerError
@@ -40,6 +41,10 @@ class Evaluation:
         The texts.
     probabilities : ndarray of shape (rows, C)
         Of each class.
+    predicted : ndarray of int, shape (rows,)
+        The class of each text.
+    labels : ndarray of int, shape (rows,)
+        The true one.
     report : dict
         The figures of :func:`rnncli.metrics.classification_report`.
     lengths : ndarray of shape (rows,)
@@ -48,6 +53,8 @@ class Evaluation:
 
     rows: list[Row]
     probabilities: Array
+    predicted: IntArray
+    labels: IntArray
     report: dict[str, Any]
     lengths: IntArray
 
@@ -57,7 +64,7 @@ class Evaluation:
         return int(self.lengths.sum())
 
 
-def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
+def evaluate(trained: Trained, rows: list[Row], threshold: Threshold | None = None) -> Evaluation:
     """Score texts and compare with their labels.
 
     Parameters
@@ -66,6 +73,8 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
         A loaded checkpoint.
     rows : list of Row
         Texts with labels.
+    threshold : Threshold, optional
+        From which probability on a text is positive, of a classifier of two; else the likeliest class is predicted.
 
     Returns
     -------
@@ -85,8 +94,10 @@ def evaluate(trained: Trained, rows: list[Row]) -> Evaluation:
     tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
     texts = encode_rows(rows, tokenizer, learned.vocabulary, learned.labels, data.max_length, data.truncate)
     scores = _score(trained, texts)
-    report = classification_report(texts.labels, scores, learned.labels)
-    return Evaluation(rows, softmax(scores), report, texts.lengths)
+    probabilities = softmax(scores)
+    predicted = scores.argmax(axis=1) if threshold is None else predicted_classes(probabilities, threshold)
+    report = classification_report(texts.labels, scores, learned.labels, predicted)
+    return Evaluation(rows, probabilities, predicted, texts.labels, report, texts.lengths)
 
 
 def _score(trained: Trained, texts: EncodedTexts) -> Array:
@@ -121,10 +132,30 @@ def rows_of_config(config: Config) -> tuple[list[Row], str]:
     data = config.data
     if data.test is not None:
         return list(read_rows(data.test)), f"test data {data.test.path}"
+    rows, name = validation_rows(config)
+    return rows, f"{name}; the config has no test data"
+
+
+def validation_rows(config: Config) -> tuple[list[Row], str]:
+    """Read the texts that a config validates on.
+
+    Parameters
+    ----------
+    config : Config
+        From a checkpoint.
+
+    Returns
+    -------
+    rows : list of Row
+        The texts.
+    name : str
+        What they are, for people.
+    """
+    data = config.data
     if data.valid is not None:
-        return list(read_rows(data.valid)), f"validation data {data.valid.path}; the config has no test data"
-    rows = read_parts(data, config.seed)[1]
-    return rows, f"validation part ({data.valid_fraction:g}) of {data.train.path}; the config has no test data"
+        return list(read_rows(data.valid)), f"validation data {data.valid.path}"
+    name = f"validation part ({data.valid_fraction:g}) of {data.train.path}"
+    return read_parts(data, config.seed)[1], name
 
 
 def source_for_file(config: Config, path: Path, given_format: str | None, given: dict[str, str]) -> DataConfig:

@@ -161,7 +161,9 @@ def roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float | None:
     return float(above / (positive * negative))
 
 
-def classification_report(y_true: ArrayLike, logits: ArrayLike, labels: Sequence[str]) -> dict[str, Any]:
+def classification_report(
+    y_true: ArrayLike, logits: ArrayLike, labels: Sequence[str], predicted: ArrayLike | None = None
+) -> dict[str, Any]:
     """Return every figure about a set of predictions, ready for JSON.
 
     Parameters
@@ -172,6 +174,8 @@ def classification_report(y_true: ArrayLike, logits: ArrayLike, labels: Sequence
         Scores before softmax.
     labels : sequence of str
         Names of the C classes, by id.
+    predicted : array-like of shape (N,), optional
+        Class ids that were decided on otherwise than by the best score.
 
     Returns
     -------
@@ -193,7 +197,8 @@ def classification_report(y_true: ArrayLike, logits: ArrayLike, labels: Sequence
         raise ValueError(f"logits must have the shape {(len(true), len(labels))}, got {values.shape}")
     if not np.isfinite(values).all():
         raise GradientError("the model's outputs are not finite numbers", remedy="Train again with a lower optim.lr")
-    predicted = values.argmax(axis=1) if len(true) else np.zeros(0, dtype=np.int64)
+    if predicted is None:
+        predicted = values.argmax(axis=1) if len(true) else np.zeros(0, dtype=np.int64)
     confusion = confusion_matrix(true, predicted, len(labels))
     scores = class_scores(confusion)
     return {

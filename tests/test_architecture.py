@@ -22,20 +22,21 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "attributions", "gradcheck."},
+    {"optim", "schedules", "averaging", "stacks", "attributions", "baselines", "gradcheck."},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
     {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "metrics_file"},
-    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"} | {"score_functions", "gate_traces"},
+    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"}
+    | {"score_functions", "gate_traces", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks"},
     {"assembly", "trained", "progress", "recording"},
     {"joining", "predicting", "subjects"},
     {"resuming", "explaining", "gate_pictures"},
-    {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation"}
-    | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured"},
+    {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
+    | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
     {"exporting"},
     {"run_records", "outcomes"},
     {"side_by_side"},
@@ -64,6 +65,7 @@ KNOWS_CONFIG = {
         "evaluation",
         "tagger_evaluation",
         "language_evaluation",
+        "baseline_evaluation",
         "exporting",
         "run_records",
         "outcomes",

@@ -1,0 +1,1 @@
+"""What simple methods reach, to set a trained network beside: arrays and lists in, figures out, no files."""
