@@ -30,7 +30,8 @@ _LIST = "\n".join(f"{name:<10} {form.summary}" for name, form in FORMATS.items()
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def command(checkpoint: Path, name: str, output: Path | None, as_json: bool) -> None:
     """Load, export, print."""
-    trained = load_trained(checkpoint).use_average()
+    loaded = load_trained(checkpoint)
+    trained = loaded.use_average()
     if output is None:
         output = checkpoint.with_name(checkpoint.stem + FORMATS[name].ending)
     refuse_to_overwrite(OPTION, output, [checkpoint], data_files([trained.config.data]))
@@ -43,11 +44,15 @@ def command(checkpoint: Path, name: str, output: Path | None, as_json: bool) -> 
         )
         return
     size, *others = facts
+    average = "" if trained is loaded else ", its mean weights"
     lines = [
-        ("checkpoint", f"{checkpoint} ({trained.config.model.rnn.cell}, step {step})"),
+        ("checkpoint", f"{checkpoint} ({trained.config.model.rnn.cell}, step {step}{average})"),
         ("wrote", f"{output} ({size.shown})"),
         *((fact.name, fact.shown) for fact in others),
     ]
     width = max(len(head) for head, _ in lines)
     for head, text in lines:
-        click.echo(f"{head:{width}}  {text}")
+        first, *more = text.split("\n")
+        click.echo(f"{head:{width}}  {first}")
+        for line in more:
+            click.echo(f"{'':{width}}  {line}")

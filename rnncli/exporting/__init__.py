@@ -24,7 +24,7 @@ class Fact(NamedTuple):
     value
         As JSON has it, unrounded.
     shown : str
-        As people read it.
+        As people read it; may have several lines.
     """
 
     name: str
@@ -120,11 +120,13 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         )
     if target.exists() and not target.is_file() and not target.is_dir():
         raise ConfigError("is neither a file nor a folder", where=f"{OPTION} {path}", remedy="Name a file or folder")
-    unfinished = target.with_name(f".rnncli-export.{os.getpid()}{target.suffix}")
+    unfinished = target.with_name(f".rnncli-export-{os.getpid()}{target.suffix}")
     try:
         yield unfinished
         if target.is_dir():
             target.rmdir()
+        elif target.exists() and unfinished.is_file():
+            shutil.copymode(target, unfinished)
         os.replace(unfinished, target)
     except OSError as error:
         raise RnncliError(

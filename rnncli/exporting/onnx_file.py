@@ -15,7 +15,7 @@ from rnncli.exporting.verify_onnx import ALLOWED, verify
 from rnncli.extras import require
 from rnncli.trained import Trained
 
-FIRST_RUNTIME = "1.12"  # the first onnxruntime that reads opset 17 and IR version 8
+FIRST_RUNTIME = "1.15"  # the oldest onnxruntime that has been tried
 MOST_BYTES = 2**31 - 2**24  # of weights: a protobuf ends at 2 GiB, with the rest of the file in it
 
 
@@ -91,10 +91,9 @@ def _signatures(onnx: Any, values: Any) -> list[dict[str, Any]]:
 
 
 def _shown(onnx: Any, values: Any) -> str:
-    return ", ".join(
-        f"{found['name']} {found['type']} ({', '.join(map(str, found['shape']))})"
-        for found in _signatures(onnx, values)
-    )
+    rows = [(v["name"], v["type"], f"({', '.join(map(str, v['shape']))})") for v in _signatures(onnx, values)]
+    names, types = (max(len(row[place]) for row in rows) for place in (0, 1))
+    return "\n".join(f"{name:{names}}  {kind:{types}}  {shape}" for name, kind, shape in rows)
 
 
 def _versions() -> str:

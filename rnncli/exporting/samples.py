@@ -1,8 +1,7 @@
 """Inputs to compare an exported model with its original on: a user's own texts where they are still there."""
 
 from collections.abc import Sequence
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -10,11 +9,13 @@ from rnncli.config import Config, TaggingConfig
 from rnncli.data.encoding import encode_texts, frozen_texts
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tokenizers import make_tokenizer
-from rnncli.errors import RnncliError
+from rnncli.errors import DataError, RnncliError
 from rnncli.evaluation import rows_of_config
 from rnncli.language_evaluation import text_of_config
 from rnncli.tagger_evaluation import sentences_of_config
 from rnncli.trained import Trained
+
+Item = TypeVar("Item")
 
 TEXTS = 256
 MADE_UP_TEXTS = 64
@@ -54,8 +55,8 @@ def sample_of(trained: Trained) -> Sample:
         return _own(trained)
     except RnncliError as error:  # it has moved, or was never on this machine
         sample = _made_up(trained)
-        place = "its data" if error.where is None else error.where
-        return sample._replace(name=f"{sample.name}, since {place} cannot be read")
+        reason = error.what if error.where is None else f"{error.where}: {error.what}"
+        return sample._replace(name=f"{sample.name} ({reason})")
 
 
 def _own(trained: Trained) -> Sample:
@@ -65,13 +66,13 @@ def _own(trained: Trained) -> Sample:
         rows, name = rows_of_config(config)
         data = config.data
         tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
-        rows = list(islice(rows, TEXTS))
+        rows = _some(rows)
         ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, data.max_length, data.truncate)
         texts = frozen_texts(ids, offsets, np.zeros(len(rows), np.int64))
         return Sample(texts, f"{len(rows):,} texts of {_first_part(name)}")
     if isinstance(config, TaggingConfig):
         sentences, name = sentences_of_config(config)
-        kept = sentences[:TEXTS]
+        kept = _some(sentences)
         return Sample(learned.encode(kept), f"{len(kept):,} sentences of {_first_part(name)}")
     text, name = text_of_config(trained, None)
     ids = np.array(text.tokens[:TEXT_TOKENS], np.int64)
@@ -97,6 +98,13 @@ def _made_up(trained: Trained) -> Sample:
 def _sentence(words: Sequence[str], tag: str, rng: np.random.Generator) -> Sentence:
     chosen = tuple(words[number] for number in rng.integers(0, len(words), rng.integers(1, MADE_UP_LENGTH + 1)))
     return Sentence(chosen, (tag,) * len(chosen), "", (0,) * len(chosen))
+
+
+def _some(texts: list[Item]) -> list[Item]:
+    """Return the first texts; nothing can be compared on none."""
+    if not texts:
+        raise DataError("its data has no texts")
+    return texts[:TEXTS]
 
 
 def _first_part(name: str) -> str:
