@@ -31,13 +31,13 @@ FLOORS: list[set[str]] = [
     {"scoring", "language_scoring", "postmortem", "sharding", "sampling"}
     | {"score_functions", "gate_traces", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
-    {"training", "tasks"},
+    {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "progress", "recording"},
     {"joining", "predicting", "subjects"},
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
-    {"exporting"},
+    {"exporting", "planning"},
     {"run_records", "outcomes"},
     {"side_by_side"},
     {"reporting"},
@@ -67,6 +67,7 @@ KNOWS_CONFIG = {
         "language_evaluation",
         "baseline_evaluation",
         "exporting",
+        "planning",
         "run_records",
         "outcomes",
         "side_by_side",

@@ -14,7 +14,17 @@ import rnncli.cli
 from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError, RnncliError
 
 COMMANDS = [
-    *(["train"], ["eval"], ["gradcheck"], ["verify-resume"], ["sample"], ["config"], ["config", "show"], ["config", "schema"]),
+    *(
+        ["plan"],
+        ["train"],
+        ["eval"],
+        ["gradcheck"],
+        ["verify-resume"],
+        ["sample"],
+        ["config"],
+        ["config", "show"],
+        ["config", "schema"],
+    ),
     *(["data"], ["data", "get"], ["data", "check"]),
 ]
 

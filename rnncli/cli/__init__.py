@@ -17,10 +17,12 @@ from rnncli.errors import RnncliError
 
 # Command name -> (module, short help). The function or group in the module is called `command`.
 COMMANDS = {
+    "plan": ("rnncli.cli.plan", "Say what training will take, before it is done: time, memory, disk."),
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
     "compare": ("rnncli.cli.compare", "Set runs beside each other, with tests of their differences."),
     "metrics": ("rnncli.cli.metrics", "Show the figures a run has recorded, or write them as CSV."),
+    "explain": ("rnncli.cli.explain", "Show which words pushed a prediction."),
     "sample": ("rnncli.cli.sample", "Let a language model make up text."),
     "export": ("rnncli.cli.export", "Write a trained model for other tools."),
     "gradcheck": ("rnncli.cli.gradcheck", "Prove the gradients, of every layer or of a config's model."),
