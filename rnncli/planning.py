@@ -142,9 +142,7 @@ def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
 def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: float, seconds: float) -> Plan:
     """Run some steps, a validation and a save."""
     work, settings = trainer.work, trainer.settings
-    member = Member(
-        trainer.exchange, work, trainer.optimizer, settings.seed, settings.clip_norm, trainer.averages
-    )  # fmt: skip
+    member = Member(trainer.exchange, work, trainer.optimizer, settings.seed, settings.clip_norm, trainer.averages)
     order = work.order(0)
     sizes = np.array([work.amount(items).tokens for items in order])
     by_size = np.argsort(sizes, kind="stable")
@@ -152,7 +150,8 @@ def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: floa
     times, tokens, distinct, finite, cpu = [], [], [], True, 0.0
     for number, place in enumerate(_endless(plan)):
         before, cpu_before = time.perf_counter(), time.process_time()
-        finite &= member.step(number, order[place], settings.lr * settings.schedule(number)).finite
+        average = 0.0 if trainer.averages is None else trainer.averages.weight(number)
+        finite &= member.step(number, order[place], settings.lr * settings.schedule(number), average).finite
         passed, cpu_passed = time.perf_counter() - before, time.process_time() - cpu_before
         if number < WARM_UP:
             continue
@@ -233,7 +232,7 @@ def _time_validation(member: Member, speed: float, seconds: float) -> tuple[floa
     every = max(1, int(amount / speed / (9 * seconds)))
     start = time.perf_counter()
     if every == 1:
-        member.evaluate()
+        member.evaluate(average=member.averages is not None and member.averages.begun)
         return time.perf_counter() - start, 1.0
     work.valid = _every(whole, every)
     part = len(work.valid.ids) if isinstance(whole, EncodedTexts | TaggedTexts) else len(work.valid)

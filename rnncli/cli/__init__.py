@@ -17,7 +17,7 @@ from rnncli.errors import RnncliError
 
 # Command name -> (module, short help). The function or group in the module is called `command`.
 COMMANDS = {
-    "plan": ("rnncli.cli.plan", "Say what training will take, before it is done: time, memory, disk."),
+    "plan": ("rnncli.cli.plan", "Say what training will take: time, memory, disk."),
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
     "compare": ("rnncli.cli.compare", "Set runs beside each other, with tests of their differences."),
