@@ -16,7 +16,7 @@ from rnncli.subjects import Subject, classified_text
 from rnncli.trained import Trained
 
 MethodName = Literal["integrated", "gradient"]
-BaselineName = Literal["zero", "mean", "unknown"]
+BaselineName = Literal["even", "zero", "mean", "common", "unknown"]
 
 
 class Method(NamedTuple):
@@ -26,15 +26,16 @@ class Method(NamedTuple):
     ----------
     name : {"integrated", "gradient"}
         Integrated gradients, or gradient times input.
-    baseline : {"zero", "mean", "unknown"}
-        What stands in every word's place where nothing is said: zeros, the mean of all embeddings, or the embedding
-        of the unknown word. Zeros are next to neutral: over IMDB's validation part they have log-odds near 0.
+    baseline : {"even", "zero", "mean", "common", "unknown"}
+        What stands in every word's place where nothing is said; see :func:`rnncli.subjects.word_baselines`. "even" is
+        the one of them for which the model's prediction is the most even, at the length of this text: a recurrent
+        network can read a row of zeros as strong words (an IMDB model gave 400 of them log-odds of -4.5).
     steps, tolerance, most_steps
         As for :func:`rnncli.attributions.integrated_gradients`.
     """
 
     name: MethodName = "integrated"
-    baseline: BaselineName = "zero"
+    baseline: BaselineName = "even"
     steps: int = 16
     tolerance: float = 0.01
     most_steps: int = 1024
@@ -58,7 +59,7 @@ class Explanation:
     probabilities : ndarray of shape (C,)
         Of each label.
     method : Method
-        How the pushes were worked out.
+        How the pushes were worked out; with the baseline that was used.
     attribution : Attribution
         The pushes, and the log-odds they explain.
     leave_one_out : ndarray of shape (T,) or None
@@ -87,6 +88,18 @@ class Explanation:
     def rank_correlation(self) -> float | None:
         """Spearman's rank correlation of the pushes with leaving one out, where that was asked for."""
         return None if self.leave_one_out is None else rank_correlation(self.scores, self.leave_one_out)
+
+    def strongest(self, count: int | None = None) -> list[int]:
+        """Return the places of the tokens that pushed the most, in either direction, the strongest first."""
+        order: list[int] = np.argsort(-np.abs(self.scores), kind="stable").tolist()
+        return order[:count]
+
+    def written(self, place: int) -> str:
+        """Return a token as the text has it."""
+        if self.subject.spans is None:
+            return self.subject.tokens[place]
+        start, end = self.subject.spans[place]
+        return self.subject.text[start:end]
 
     def pieces(self) -> list[Piece]:
         """Return the text as its author wrote it, with the push of each word; or its tokens where they are not found.
@@ -133,9 +146,10 @@ class Explanation:
             "method": self.method.name,
             "baseline": self.method.baseline,
             "baseline_log_odds": found.baseline_score,
-            "steps": found.steps,
+            "points": found.steps,
             "sum": float(self.scores.sum()),
             "error": found.error,
+            "unread": subject.unread,
             "words": words,
         }
         if self.leave_one_out is not None:
@@ -193,8 +207,8 @@ def explain_subject(
     predicted = int(subject.scores.argmax())
     chosen = predicted if label is None else _place(label, subject.labels)
     x = subject.inputs
-    base = {"zero": np.zeros_like(subject.mean), "mean": subject.mean, "unknown": subject.unknown}[method.baseline]
-    baseline = np.broadcast_to(base, x.shape)
+    method = method._replace(baseline=_baseline(subject, method.baseline))
+    baseline = np.broadcast_to(subject.baselines[method.baseline], x.shape)
     f = subject.score(chosen)
     if method.name == "gradient":
         found = gradient_times_input(f, x, baseline)
@@ -221,3 +235,22 @@ def _between(text: str, *, cut_off: bool) -> Piece:
     """Return what lies between two words, or before the first or after the last that was read."""
     shown = LINE_BREAK.sub("\n", text)
     return Piece(shown, unread=cut_off and not shown.isspace())
+
+
+def _baseline(subject: Subject, wanted: BaselineName) -> Any:
+    """Return the name of the baseline to use."""
+    names = list(subject.baselines)
+    if wanted == "even":
+        T = len(subject.inputs)
+        texts = np.stack([np.broadcast_to(vector, (T, len(vector))) for vector in subject.baselines.values()])
+        p = softmax(subject.read(texts).astype(np.float64))
+        entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
+        return names[int(entropy.argmax())]
+    if wanted not in names:
+        raise ConfigError(
+            f"{wanted!r} is not there for this model", where="--baseline", remedy=f"Give one of {', '.join(names)}"
+        )
+    return wanted
+
+
+BASELINES = {"zero": "zeros", "mean": "the mean word", "common": "a common word", "unknown": "the unknown word"}

@@ -1,6 +1,6 @@
 """What happens inside a model at each step of a text: the gates and states of every layer, the gradients by these."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from rnncli.layers.recurrent import Cache, Cell
 from rnncli.packing import Array, IntArray
 
 GATES = {"rnn": "", "lstm": "ifog", "gru": "rzn"}  # in the order of the weights' columns
+
+SHUT, OPEN = 0.1, 0.9  # beyond these a gate counts as saturated, as in Karpathy, Johnson and Li 2015
 
 
 class LayerTrace(NamedTuple):
@@ -65,6 +67,17 @@ class Trace(NamedTuple):
         """The Euclidean norm of ``dx`` at each step, (T,)."""
         return _norms(self.dx)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return gradient norms and the means of gates by step as JSON holds them."""
+        layers = {
+            layer.name: {
+                "gradient_norms": layer.gradient_norms.tolist(),
+                "gates": {gate: _by_step(layer.values[gate]) for gate in layer.sigmoids},
+            }
+            for layer in self.layers
+        }
+        return {"input_gradient_norms": self.input_gradient_norms.tolist(), "layers": layers}
+
 
 def watch(runs: list[Cache]) -> None:
     """Have the backward pass keep the gradient of every state.
@@ -103,6 +116,16 @@ def layer_trace(name: str, run: Cache) -> LayerTrace:
     values["h"] = run.h.copy()
     assert run.dh is not None
     return LayerTrace(name, values, tuple(names[: cell.sigmoid_gates]), run.dh)
+
+
+def _by_step(values: Array) -> dict[str, Any]:
+    """Return the mean of a gate, how much of it is nearly shut and nearly open, and its mean at each step."""
+    return {
+        "mean": float(values.mean(dtype=np.float64)),
+        "shut": float(np.mean(values < SHUT)),
+        "open": float(np.mean(values > OPEN)),
+        "by_step": values.mean(axis=1, dtype=np.float64).tolist(),
+    }
 
 
 def _norms(rows: Array) -> Array:

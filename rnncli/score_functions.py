@@ -47,6 +47,27 @@ def classifier_score(model: Model, label: int) -> ScoreFunction:
     return score
 
 
+def classifier_scores(model: Model, x: Array) -> Array:
+    """Return the score of every class for embedded texts.
+
+    Parameters
+    ----------
+    model : Model
+        Not changed.
+    x : ndarray of shape (K, T, D)
+        The texts.
+
+    Returns
+    -------
+    ndarray of shape (K, C)
+        Whose softmax is the probabilities.
+    """
+    packing, params = _as_embedding(model.params, x)
+    batch = Batch(np.arange(packing.rows), packing, np.zeros(len(x), np.int64))
+    logits, _ = replace(model, params=params, frozen=()).forward(batch, keep=False)
+    return model.class_scores(logits)
+
+
 def classifier_trace(model: Model, ids: IntArray, label: int) -> Trace:
     """Return what happens inside a classifier at each step of a text, with gradients of the log-odds of a class.
 

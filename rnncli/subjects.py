@@ -14,7 +14,7 @@ from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID
 from rnncli.gate_traces import Trace
 from rnncli.packing import Array, IntArray
-from rnncli.score_functions import classifier_score, classifier_trace, classifier_without
+from rnncli.score_functions import classifier_score, classifier_scores, classifier_trace, classifier_without
 from rnncli.trained import Trained
 
 
@@ -32,16 +32,18 @@ class Subject:
         Whether the model knows each.
     spans : list of (start, end) or None
         Where each lies in the text; None where that cannot be told.
+    unread : int
+        Tokens of the text that the model is not given, because of ``max_length``.
     labels : sequence of str
         What can be predicted, C of them.
     scores : ndarray of shape (C,)
         Whose softmax is their probabilities.
     inputs : ndarray of shape (T, D)
         The embedded tokens.
-    unknown : ndarray of shape (D,)
-        The embedding of the unknown token, where there is one.
-    mean : ndarray of shape (D,)
-        The mean of all embeddings.
+    baselines : dict of str to ndarray of shape (D,)
+        Embeddings that can stand for a token that says nothing.
+    read : callable
+        ``read(x)`` -> the scores (K, C) of embedded texts (K, T, D).
     score : callable
         ``score(label)`` -> the function of the inputs whose value is the log-odds of a label.
     without : callable
@@ -54,14 +56,40 @@ class Subject:
     tokens: list[str]
     known: list[bool]
     spans: list[Span] | None
+    unread: int
     labels: tuple[str, ...]
     scores: Array
     inputs: Array
-    unknown: Array
-    mean: Array
+    baselines: dict[str, Array]
+    read: Callable[[Array], Array]
     score: Callable[[int], ScoreFunction]
     without: Callable[[int], Array]
     trace: Callable[[int], Trace]
+
+
+def subject_of(trained: Trained, text: str, word: int | None = None) -> Subject:
+    """Return a text as a model of any task reads it.
+
+    Parameters
+    ----------
+    trained : Trained
+        A loaded checkpoint.
+    text : str
+        The text.
+    word : int, optional
+        Of a tagger, the word whose tag is meant, from 1.
+
+    Returns
+    -------
+    Subject
+        Its labels are those of a classifier.
+
+    Raises
+    ------
+    ConfigError
+        If the word is missing or has no meaning.
+    """
+    return classified_text(trained, text)
 
 
 def classified_text(trained: Trained, text: str) -> Subject:
@@ -96,15 +124,36 @@ def classified_text(trained: Trained, text: str) -> Subject:
         tokens=tokens,
         known=[token in vocabulary and token != UNKNOWN for token in tokens],
         spans=None if spans is None else spans[kept],
+        unread=max(0, len(everything) - len(tokens)),
         labels=trained.learned.labels,
         scores=model.class_scores(logits)[0],
         inputs=W[ids],
-        unknown=W[UNKNOWN_ID],
-        mean=W.mean(axis=0),
+        baselines=word_baselines(W),
+        read=lambda x: classifier_scores(model, x),
         score=lambda label: classifier_score(model, label),
         without=lambda label: classifier_without(model, ids, label),
         trace=lambda label: classifier_trace(model, ids, label),
     )
+
+
+def word_baselines(W: Array) -> dict[str, Array]:
+    """Return embeddings that can stand for a word that says nothing.
+
+    Parameters
+    ----------
+    W : ndarray of shape (V, D)
+        The embeddings: the unknown word's, then those of the vocabulary from the most to the least frequent.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (D,)
+        ``zero``; ``mean``, of all words; ``common``, of all words as often as they are used, which a model does not
+        keep and Mandelbrot's law guesses from their rank r, as 1 / (r + 2.7); ``unknown``.
+    """
+    shares = 1 / (np.arange(1, len(W)) + 2.7)
+    common = shares / shares.sum() @ W[1:] if len(W) > 1 else W[0]
+    vectors = {"zero": np.zeros_like(W[0]), "mean": W.mean(axis=0), "common": common, "unknown": W[UNKNOWN_ID]}
+    return {name: vector.astype(W.dtype) for name, vector in vectors.items()}
 
 
 def _batch(ids: IntArray) -> Batch:

@@ -38,7 +38,7 @@ FLOORS: list[set[str]] = [
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
     {"exporting", "planning"},
-    {"run_records", "outcomes"},
+    {"run_records", "outcomes", "importing"},
     {"side_by_side"},
     {"reporting"},
     {"cli"},
@@ -67,6 +67,7 @@ KNOWS_CONFIG = {
         "language_evaluation",
         "baseline_evaluation",
         "exporting",
+        "importing",
         "planning",
         "run_records",
         "outcomes",
