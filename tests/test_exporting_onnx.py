@@ -270,6 +270,23 @@ def test_the_file_says_all_it_takes_to_use_it(exported):
     assert dims == {"ids": ["N", "T"], "lengths": ["N"]}
 
 
+def test_the_same_model_gives_the_same_bytes(cli, exported):
+    before = exported.read_bytes()
+    assert cli("export", "runs/c/best.safetensors", "--to", "onnx").code == 0
+    assert exported.read_bytes() == before
+
+
+def test_programs_get_every_figure(cli, exported):
+    report = json.loads(cli("export", "runs/c/best.safetensors", "--to", "onnx", "--json").out)
+    assert report["bytes"] == exported.stat().st_size
+    assert report["inputs"][1] == {"name": "lengths", "type": "int64", "shape": ["N"]}
+    assert report["outputs"] == [{"name": "probabilities", "type": "float32", "shape": ["N", 2]}]
+    assert report["format"]["opset"] == 17
+    assert report["checked_on"] == "15 texts of validation part (0.3) of " + str(Path("tiny.csv").resolve())
+    assert 0 < report["difference"]["largest"] < CLOSE
+    assert report["difference"]["allowed"] == 1e-4
+
+
 def snippets():
     """Return the programs that docs/export.md shows, by their first line."""
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
@@ -368,7 +385,7 @@ def test_what_is_too_large_for_one_file_is_refused(cli, exported, monkeypatch):
     monkeypatch.setattr(onnx_file, "MOST_BYTES", 100)
     before = exported.read_bytes()
     line = cli.refused("export", "runs/c/best.safetensors", "--to", "onnx", code=2)
-    assert "GB of weights, an ONNX file holds 2" in line
+    assert "GB of weights and vocabulary, an ONNX file holds 2" in line
     assert exported.read_bytes() == before
 
 
@@ -396,7 +413,7 @@ def test_without_its_data_it_is_compared_on_texts_made_of_the_vocabulary(cli, ex
     report = json.loads(cli("export", "runs/c/best.safetensors", "--to", "onnx", "--json").out)
     assert report["checked_on"].startswith("64 texts made of the vocabulary (")
     assert "tiny.csv" in report["checked_on"]
-    assert 0 < report["difference"] < CLOSE
+    assert 0 < report["difference"]["largest"] < CLOSE
 
 
 def test_the_mean_weights_of_a_run_are_what_is_exported(cli, workdir):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from rnncli.cli.outputs import data_files, refuse_to_overwrite
+from rnncli.errors import shown_on_one_line
 from rnncli.exporting import FORMATS, OPTION, export_as
 from rnncli.trained import load_trained
 
@@ -52,7 +53,5 @@ def command(checkpoint: Path, name: str, output: Path | None, as_json: bool) -> 
     ]
     width = max(len(head) for head, _ in lines)
     for head, text in lines:
-        first, *more = text.split("\n")
-        click.echo(f"{head:{width}}  {first}")
-        for line in more:
-            click.echo(f"{'':{width}}  {line}")
+        for number, line in enumerate(text.split("\n")):
+            click.echo(f"{'' if number else head:{width}}  {shown_on_one_line(line)}")
