@@ -9,6 +9,7 @@ from rnncli.config import OptimConfig, RunConfig
 from rnncli.optim import SGD, Adam, Optimizer, UpdateRule
 from rnncli.tasks import task_of
 from rnncli.training import Settings, Trainer
+from rnncli.work import trained_weights
 
 
 def build_trainer(config: RunConfig, data: Any) -> Trainer:
@@ -52,14 +53,15 @@ def build_trainer(config: RunConfig, data: Any) -> Trainer:
     )
     averages = averages_of(config)
     if averages is not None:
-        averages.prepare(work.model.params)
+        averages.first = max(0, total_steps - steps_per_epoch * (train.average_last or 0))
+        averages.prepare(trained_weights(work.model))
     return Trainer(work, Optimizer(update_rule(optim)), settings, plateau, averages=averages)
 
 
 def averages_of(config: RunConfig) -> Averages | None:
     """Return the mean weights that a config asks for, still without any."""
-    decay = getattr(config.train, "average", None)
-    return None if decay is None else Averages(decay)
+    train = config.train
+    return None if train.average is None and train.average_last is None else Averages(train.average)
 
 
 def update_rule(optim: OptimConfig) -> UpdateRule:

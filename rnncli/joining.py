@@ -19,6 +19,7 @@ from rnncli.tasks.base import Parcel
 from rnncli.tasks.classification import texts_of
 from rnncli.team import Member
 from rnncli.training import Trainer
+from rnncli.work import trained_weights
 from rnncli.workers.exchange import Exchange
 
 
@@ -56,7 +57,7 @@ def share_weights(exchange: Exchange, trainer: Trainer) -> None:
         As it is to begin, or to go on.
     """
     model, optimizer, averages = trainer.model, trainer.optimizer, trainer.averages
-    optimizer.prepare(model.params)
+    optimizer.prepare(trained_weights(model))
     exchange.broadcast({"updates": optimizer.step_count})
     model.params = exchange.place(model.params)
     optimizer.state = exchange.place(optimizer.state)

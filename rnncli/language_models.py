@@ -49,6 +49,8 @@ class LanguageModel:
         step, and for embeddings one for each distinct token. The weights' mask always holds for a window.
     params : dict of str to ndarray
         The weights; without ``output.w`` the output layer has those of the embedding.
+    frozen : tuple of str
+        Those that training leaves alone: none, or the embedding, if the output layer does not have its weights.
     """
 
     cell: Cell
@@ -59,6 +61,7 @@ class LanguageModel:
     output_dropout: float
     variational: bool
     params: dict[str, Array]
+    frozen: tuple[str, ...] = ()
 
     @property
     def tied(self) -> bool:
@@ -68,7 +71,7 @@ class LanguageModel:
     @property
     def sparse(self) -> tuple[str, ...]:
         """The weights whose gradients are ``SparseRows``: the embedding, unless every token's row gets a gradient."""
-        return () if self.tied else ("embedding.W",)
+        return () if self.tied or "embedding.W" in self.frozen else ("embedding.W",)
 
     @property
     def sizes(self) -> list[int]:
@@ -183,7 +186,7 @@ class LanguageModel:
         Returns
         -------
         dict of str to ndarray or SparseRows
-            One gradient for every parameter.
+            One gradient for every parameter that is trained.
         """
         groups, by_stream, dropped, weight_masks, run, mask = cache
         grads: dict[str, Gradient] = {"output.b": loss.db}
@@ -192,6 +195,10 @@ class LanguageModel:
             for name, grad in zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True):
                 hidden = weight_masks[layer] is not None and name.endswith(".Wh")
                 grads[name] = grad * weight_masks[layer] if hidden else grad
+        if not self.tied:
+            grads["output.w"] = loss.dw
+        if "embedding.W" in self.frozen:
+            return grads
         with stage("embedding"):
             dx = undrop(dx, dropped)
             rows = sum_by_group(dx, groups) if by_stream else dx
@@ -200,7 +207,7 @@ class LanguageModel:
                 dW[groups.values] += rows
                 grads["embedding.W"] = dW
             else:
-                grads |= {"output.w": loss.dw, "embedding.W": SparseRows(groups.values, rows)}
+                grads["embedding.W"] = SparseRows(groups.values, rows)
         return grads
 
     def _output(self) -> tuple[Array, Array]:
@@ -288,4 +295,5 @@ def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -
         output_dropout=config.dropout,
         variational=config.variational,
         params=params,
+        frozen=("embedding.W",) if config.embedding.frozen else (),
     )

@@ -5,7 +5,7 @@ gradients, optimizer moments and checkpoints share its keys.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class Model:
         Rates: of the distinct tokens' rows, between recurrent layers, of the pooled vector.
     params : dict of str to ndarray
         The weights.
+    frozen : tuple of str
+        Those that training leaves alone: none, or the embedding.
     """
 
     cell: Cell
@@ -69,7 +71,12 @@ class Model:
     between_dropout: float
     pooled_dropout: float
     params: dict[str, Array]
-    sparse: ClassVar = ("embedding.W",)  # whose gradients are SparseRows
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def sparse(self) -> tuple[str, ...]:
+        """The weights whose gradients are ``SparseRows``."""
+        return () if "embedding.W" in self.frozen else ("embedding.W",)
 
     def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
         """Compute the logits of a batch.
@@ -128,7 +135,7 @@ class Model:
         Returns
         -------
         dict of str to ndarray or SparseRows
-            One gradient for every parameter; that of the embedding has only the batch's tokens.
+            One gradient for every parameter that is trained; that of the embedding has only the batch's tokens.
         """
         groups, embedded, run, pooling_cache, pooled_drop, affine_cache = cache
         grads: dict[str, Gradient] = {}
@@ -139,7 +146,8 @@ class Model:
         for layer in reversed(range(self.layers)):  # in the order in which they are computed
             for direction, own in zip(self.directions, layers[layer], strict=True):
                 grads |= dict(zip(self._names(layer, direction), own, strict=True))
-        grads["embedding.W"] = SparseRows(groups.values, undrop(dx, embedded))
+        if "embedding.W" not in self.frozen:
+            grads["embedding.W"] = SparseRows(groups.values, undrop(dx, embedded))
         return grads
 
     def loss(
@@ -250,6 +258,7 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         between_dropout=config.rnn.dropout,
         pooled_dropout=config.dropout,
         params=params,
+        frozen=("embedding.W",) if config.embedding.frozen else (),
     )
 
 

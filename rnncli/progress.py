@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from rnncli.training import StepDone, Trainer, Validated
+from rnncli.work import trained_weights
 
 
 class _Outlived:
@@ -71,10 +72,16 @@ class ConsoleProgress:
         self.trainer, self.start, self.first_step = trainer, time.perf_counter(), trainer.step
         processes = trainer.exchange.size
         parameters = sum(array.size for array in trainer.model.params.values())
+        frozen = parameters - sum(array.size for array in trained_weights(trainer.model).values())
         self._print(
             f"{trainer.work.summary()}; {parameters:,} parameters"
+            + (f", {frozen:,} of them frozen" if frozen else "")
             + (f"; {processes} processes" if processes > 1 else "")
         )
+
+    def noted(self, text: str) -> None:
+        """Print it."""
+        self._print(text)
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:
         """Move the bar on, or print a line at the end of an interval."""

@@ -10,6 +10,7 @@ from rnncli.errors import CheckpointError, ConfigError, DataError
 from rnncli.tasks import task_of
 from rnncli.trained import Trained
 from rnncli.training import Trainer
+from rnncli.work import trained_weights
 
 # Keys that may be changed with --set on resuming: how long to go on, how fast, and when to look and save.
 SAFE = (
@@ -61,6 +62,7 @@ class _SavedProgress(_Saved):
     skipped: _Count
     norms: list[float]
     plateau: _SavedPlateau | None
+    averaged: _Count | None = None
     sums: _SavedSums
     data: str
 
@@ -166,10 +168,11 @@ def _refuse_incomplete(trainer: Trainer, saved: Trained, where: str) -> None:
         first = error.errors()[0]
         problem = f"progress.{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     else:
-        weights, moments = trainer.model.params, trainer.optimizer.rule.moments
+        weights, moments = trained_weights(trainer.model), trainer.optimizer.rule.moments
         expected = {f"{moment}/{name}": array for name, array in weights.items() for moment in moments}
-        begun = trainer.arrays()  # means and carried states, which there are from the start
-        expected |= begun
+        expected |= trainer.arrays()  # means that there are from the start, and carried states
+        if trainer.averages is not None and progress.averaged:
+            expected |= trainer.averages.state
         found = saved.arrays
         for name in sorted(found.keys() ^ expected.keys() if progress.updates else found.keys() - expected.keys()):
             problem = f"the array {name[:80]!a} is {'missing' if name in expected else 'not one it has'}"

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from rnncli.assembly import build_trainer
 from rnncli.averaging import averaged
 from rnncli.config import RunConfig
+from rnncli.data.word_vectors import check_word_vectors
 from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
@@ -19,8 +20,10 @@ from rnncli.recording import Recorder, Sums
 from rnncli.resuming import changed_keys, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.tasks import task_of
+from rnncli.tasks.vectors import Coverage, take_vectors
 from rnncli.trained import load_trained, save_trained
 from rnncli.training import StepDone, Trainer, Validated
+from rnncli.work import trained_weights
 from rnncli.workers.exchange import Exchange
 from rnncli.workers.launch import processes
 from rnncli.workers.processes import WorkerError
@@ -33,6 +36,10 @@ class Progress(Protocol):
 
     def started(self, trainer: Trainer) -> None:
         """Take note that data and model are there and training begins."""
+        ...
+
+    def noted(self, text: str) -> None:
+        """Take note of something that was found out before training begins, in a line."""
         ...
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:
@@ -82,6 +89,8 @@ class Summary:
         Steps made just now, those of before a resumption not counted.
     processes : int
         How many have shared them.
+    vectors : Coverage or None
+        What a run that started from word vectors just now found of its words.
     """
 
     run_dir: Path
@@ -95,6 +104,7 @@ class Summary:
     stopped_early: bool = False
     steps: int = 0
     processes: int = 1
+    vectors: Coverage | None = None
 
 
 def train_run(
@@ -147,6 +157,10 @@ def train_run(
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
+        embedding = config.model.embedding
+        coverage = None
+        if embedding.vectors is not None and not saved:  # before the data, which may take long to read
+            check_word_vectors(embedding.vectors, embedding.dim)
         with stage("start-up"):
             data = share_data(exchange, config, task_of(config).load(config, CACHE))
             trainer = build_trainer(config, data)
@@ -154,8 +168,14 @@ def train_run(
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
         else:
+            if embedding.vectors is not None:
+                coverage = take_vectors(trainer.model, embedding.vectors, task_of(config).words(data))
+                progress.noted(str(coverage))
             if config.init_from is not None:
                 _start_from(config.init_from, trainer, config, data)
+            if trainer.averages is not None:  # the means begin with these weights
+                trainer.averages.state.clear()
+                trainer.averages.prepare(trained_weights(trainer.model))
             run_dir.create(config)
         share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
@@ -183,6 +203,7 @@ def train_run(
         trainer.step < trainer.total_steps,
         trainer.step - first_step,
         exchange.size,
+        coverage,
     )
 
 
@@ -203,9 +224,6 @@ def _start_from(checkpoint: str, trainer: Trainer, config: RunConfig, data: Any)
             remedy="Name a checkpoint of the same task",
         )
     task_of(config).take_weights(trainer.model, data, source, checkpoint)
-    if trainer.averages is not None:  # begin anew with these weights
-        trainer.averages.state.clear()
-        trainer.averages.prepare(trainer.model.params)
 
 
 def _follow(
@@ -256,7 +274,7 @@ def _follow(
                         saved_at = time.monotonic()
                 else:
                     recorder.validation(event)
-                    with averaged(trainer.model, trainer.averages):
+                    with averaged(trainer.model, trainer.means):
                         samples = task_of(config).samples(config, data, trainer.model, event.step)
                     recorder.samples(event.step, samples)
                     save(*([run_dir.best] if event.improved else []), run_dir.last)

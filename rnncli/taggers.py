@@ -55,6 +55,8 @@ class Tagger:
         Rates: of words that are shown as the unknown one, of a word's numbers, between layers, of the last states.
     params : dict of str to ndarray
         The weights; what of a word's spelling is seen shows in which there are.
+    frozen : tuple of str
+        Those that training leaves alone: none, or the words' embedding.
     """
 
     cell: Cell
@@ -65,11 +67,13 @@ class Tagger:
     between_dropout: float
     output_dropout: float
     params: dict[str, Array]
+    frozen: tuple[str, ...] = ()
 
     @property
     def sparse(self) -> tuple[str, ...]:
         """The weights whose gradients are ``SparseRows``."""
-        return ("embedding.W", "spelling.W") if "spelling.W" in self.params else ("embedding.W",)
+        tables = ("embedding.W", "spelling.W")
+        return tuple(name for name in tables if name in self.params and name not in self.frozen)
 
     def forward(
         self,
@@ -133,7 +137,7 @@ class Tagger:
         Returns
         -------
         dict of str to ndarray or SparseRows
-            One gradient for every parameter.
+            One gradient for every parameter that is trained.
         """
         groups, forms, spelled, dropped, run, mask, affine_cache = cache
         grads: dict[str, Gradient] = {}
@@ -145,7 +149,8 @@ class Tagger:
         with stage("embedding"):
             dx = undrop(dx, dropped)
             D = self.params["embedding.W"].shape[1]
-            grads["embedding.W"] = SparseRows(groups.values, sum_by_group(dx[:, :D], groups))
+            if "embedding.W" not in self.frozen:
+                grads["embedding.W"] = SparseRows(groups.values, sum_by_group(dx[:, :D], groups))
             if forms is not None:
                 grads |= self._unspell(dx[:, D:], forms, spelled, spend)
         return grads
@@ -305,4 +310,5 @@ def tagger_with(config: TaggerConfig, params: dict[str, Array]) -> Tagger:
         between_dropout=config.rnn.dropout,
         output_dropout=config.dropout,
         params=params,
+        frozen=("embedding.W",) if config.embedding.frozen else (),
     )

@@ -18,7 +18,7 @@ from rnncli.packing import IntArray
 from rnncli.profiling import stage
 from rnncli.randomness import generator
 from rnncli.sharding import Ownership, collect, publish, sum_gradients
-from rnncli.work import Part, Work
+from rnncli.work import Part, Work, trained_weights
 from rnncli.workers.exchange import Exchange
 
 
@@ -59,7 +59,7 @@ class Member:
     clip_norm: float | None
     averages: Averages | None = None
 
-    def step(self, number: int, items: IntArray, lr: float) -> Outcome:
+    def step(self, number: int, items: IntArray, lr: float, average: float = 0.0) -> Outcome:
         """Train on a batch.
 
         Parameters
@@ -70,20 +70,39 @@ class Member:
             What is in it; see :class:`rnncli.work.Work`.
         lr : float
             Learning rate.
+        average : float
+            How much the new weights count in their mean; see :meth:`rnncli.averaging.Averages.weight`.
 
         Returns
         -------
         Outcome
             Of before the update; none is made unless loss and gradient are finite.
         """
-        self.exchange.broadcast({"do": "step", "number": number, "items": items.tolist(), "lr": lr})
-        return self._step(number, items, lr)
+        message = {"do": "step", "number": number, "items": items.tolist(), "lr": lr, "average": average}
+        self.exchange.broadcast(message)
+        return self._step(number, items, lr, average)
 
-    def evaluate(self) -> dict[str, Any]:
-        """Return the figures of the validation part; GradientError if the model's outputs are not finite."""
+    def evaluate(self, *, average: bool = False) -> dict[str, Any]:
+        """Return the figures of the validation part, perhaps of the mean weights.
+
+        Parameters
+        ----------
+        average : bool
+            Whether to score with the mean of the weights.
+
+        Returns
+        -------
+        dict
+            The figures.
+
+        Raises
+        ------
+        GradientError
+            If the model's outputs are not finite.
+        """
         with stage("evaluation"):
-            self.exchange.broadcast({"do": "evaluate"})
-            return self._evaluate()
+            self.exchange.broadcast({"do": "evaluate", "average": average})
+            return self._evaluate(average)
 
     def collect(self) -> None:
         """Make complete on rank 0 what each rank has a part of."""
@@ -100,9 +119,10 @@ class Member:
         while True:
             message = self.exchange.broadcast()
             if message["do"] == "step":
-                self._step(message["number"], np.array(message["items"], np.int64), message["lr"])
+                items = np.array(message["items"], np.int64)
+                self._step(message["number"], items, message["lr"], message["average"])
             elif message["do"] == "evaluate":
-                self._evaluate()
+                self._evaluate(message["average"])
             elif message["do"] == "collect":
                 self._collect()
             else:
@@ -114,7 +134,7 @@ class Member:
             return self.work.explain(items, generator(self.seed, "dropout", number))
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found in the sums
-    def _step(self, number: int, items: IntArray, lr: float) -> Outcome:
+    def _step(self, number: int, items: IntArray, lr: float, average: float = 0.0) -> Outcome:
         rng = generator(self.seed, "dropout", number)
         part = self.work.compute(items, rng, self.exchange.rank, self.exchange.size)
         params = self.work.model.params
@@ -135,33 +155,33 @@ class Member:
         if finite:
             with stage("exchange"):
                 publish(params, clipped, self._ownership, self.exchange)
-            if self.averages is not None:
+            if self.averages is not None and average:
                 with stage("optimizer"):
                     alone = not self.exchange.shares_memory
                     share = (0, 1) if alone else (self.exchange.rank, self.exchange.size)
-                    self.averages.step(params, self.optimizer.step_count, share)
+                    self.averages.move(trained_weights(self.work.model), average, share)
             self.work.moved()
         return Outcome(loss, int(hits), norm, finite)
 
-    def _evaluate(self) -> dict[str, Any]:
-        if self.averages is not None and self.exchange.shares_memory:
+    def _evaluate(self, average: bool) -> dict[str, Any]:
+        if average and self.exchange.shares_memory:
             self.exchange.all_gather([])  # all have averaged their part
-        with averaged(self.work.model, self.averages):
+        with averaged(self.work.model, self.averages if average else None):
             return self.work.evaluate(self.exchange)
 
     @property
     def _ownership(self) -> Ownership:
-        return Ownership.of(self.work.model.params, self.work.model.sparse)
+        return Ownership.of(trained_weights(self.work.model), self.work.model.sparse)
 
     def _no_gradient(self) -> dict[str, Gradient]:
         sparse = self.work.model.sparse
         return {
             name: SparseRows(np.empty(0, np.int64), array[:0]) if name in sparse else np.zeros_like(array)
-            for name, array in self.work.model.params.items()
+            for name, array in trained_weights(self.work.model).items()
         }
 
     def _collect(self) -> None:
-        state, names = self.optimizer.state, self.work.model.params
+        state, names = self.optimizer.state, trained_weights(self.work.model)
         moments = {kind: {name: state[f"{kind}/{name}"] for name in names} for kind in self.optimizer.rule.moments}
         collect(moments, self._ownership, self.exchange)
         if self.exchange.shares_memory:

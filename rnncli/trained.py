@@ -15,6 +15,7 @@ from rnncli.errors import CheckpointError, ConfigError
 from rnncli.packing import Array
 from rnncli.tasks import task_of
 from rnncli.training import Trainer
+from rnncli.work import trained_weights
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class Trained:
 
     def use_average(self) -> "Trained":
         """Return the same with the mean weights in the model, where the run keeps them: what its validations saw."""
-        means = {name: self.arrays.get(PREFIX + name) for name in self.model.params}
+        means = {name: self.arrays.get(PREFIX + name) for name in trained_weights(self.model)}
         if any(mean is None for mean in means.values()):
             return self
-        return replace(self, model=replace(self.model, params=means))
+        return replace(self, model=replace(self.model, params={**self.model.params, **means}))
 
 
 def save_trained(path: Path, trainer: Trainer, config: RunConfig, data: Any, progress: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ class Trainer:
     exchange : Exchange
         To the processes that train together.
     averages : Averages or None
-        The mean weights, where validations are of them.
+        The mean weights, where validations are of them as soon as there are any.
     """
 
     work: Work
@@ -115,6 +115,11 @@ class Trainer:
     def model(self) -> Network:
         """The model that is trained."""
         return self.work.model
+
+    @property
+    def means(self) -> Averages | None:
+        """The mean weights, if there are any yet: what validations, samples and later use are of."""
+        return self.averages if self.averages is not None and self.averages.begun else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -179,12 +184,13 @@ class Trainer:
             "skipped": self.skipped,
             "norms": self.norms,
             "plateau": plateau,
+            "averaged": None if self.averages is None else self.averages.count,
         }
 
     def arrays(self) -> dict[str, Array]:
         """Return what, besides weights and :meth:`counters`, is needed to go on: moments, means, carried states."""
         carried = {CARRIED + name: array for name, array in self.work.carried.items()}
-        return {**self.optimizer.state, **({} if self.averages is None else self.averages.state), **carried}
+        return {**self.optimizer.state, **({} if self.means is None else self.means.state), **carried}
 
     def restore(self, counters: dict[str, Any], params: dict[str, Array], arrays: dict[str, Array]) -> None:
         """Go back to where a trainer was.
@@ -202,6 +208,9 @@ class Trainer:
         self.best, self.waited = counters["best"], counters["waited"]
         self.validated, self.skipped = counters["validated"], counters["skipped"]
         self.norms = list(counters["norms"])
+        if self.averages is not None:
+            count = counters.get("averaged")  # which earlier versions did not write: each update counted
+            self.averages.go_on(counters["updates"] if count is None else count, self.step)
         self.model.params = {name: array.copy() for name, array in params.items()}
         self.optimizer.state = {}
         for name, array in arrays.items():
@@ -239,8 +248,11 @@ class Trainer:
         settings = self.settings
         factor = settings.schedule(self.step) * (1 if self.plateau is None else self.plateau.factor)
         lr = settings.lr * factor
-        loss, hits, norm, finite = self._member.step(self.step, items, lr)
+        average = 0.0 if self.averages is None else self.averages.weight(self.step)
+        loss, hits, norm, finite = self._member.step(self.step, items, lr, average)
         if finite:
+            if self.averages is not None and average:
+                self.averages.count += 1
             self.norms = [*self.norms, norm][-KEPT_NORMS:]
             self.skipped = 0
         else:
@@ -270,7 +282,7 @@ class Trainer:
 
     def _validate(self) -> Validated:
         try:
-            figures = self._member.evaluate()
+            figures = self._member.evaluate(average=self.means is not None)
         except GradientError:
             broken = not_finite(self.model.params)
             what = f"the weights {broken} are not finite" if broken else "every weight is finite"

@@ -27,6 +27,16 @@ class Network(Protocol):
         """The weights whose gradients are ``SparseRows``."""
         ...
 
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The weights that stay as they are: without gradient, moments or mean."""
+        ...
+
+
+def trained_weights(model: Network) -> dict[str, Array]:
+    """Return the weights of a model that training moves."""
+    return {name: array for name, array in model.params.items() if name not in model.frozen}
+
 
 class Amount(NamedTuple):
     """How much there is in a step.

@@ -273,6 +273,8 @@ ROWS: dict[str, Row] = {
     "data.truncate": Row("head", {"data": {"max_length": 2}}),
     "model.embedding.dim": Row(4),
     "model.embedding.dropout": Row(0.5),
+    "model.embedding.vectors": Row("vectors.txt", effect=starting),
+    "model.embedding.frozen": Row(True, {"model": {"embedding": {"vectors": "vectors.txt"}}}, starting),
     "model.pooling": Row("last"),
     "model.dropout": Row(0.5),
     "model.loss": Row("binary", {"data": {"train": {**CSV, "skip_labels": ["odd", "even"]}}}),
@@ -289,6 +291,8 @@ ROWS: dict[str, Row] = {
     "train.patience": Row(1, {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),
     "train.class_weights": Row("balanced"),
     "train.label_smoothing": Row(0.1),
+    "train.average": Row(0.9),
+    "train.average_last": Row(1),
     **dict(source_rows()),
     **dict(optimizer_rows()),
     **dict(cell_rows()),
@@ -314,6 +318,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(row["text"])
         write_keras(root, stem, shift)
+    (root / "vectors.txt").write_text("film 0.1 0.2 0.3\nwas 1 -1 1\n")
     return root
 
 

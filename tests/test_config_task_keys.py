@@ -81,6 +81,7 @@ LOOP: dict[str, Row] = {
     "train.on_nonfinite": Row("skip", effect=meeting_bad_weights),
     "train.average": Row(0.9),
     "train.label_smoothing": Row(0.1),
+    "train.average_last": Row(1),
 }
 
 
@@ -97,8 +98,11 @@ def cells(section: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Row]:
     }
 
 
+WORDS = {"data": {"tokenizer": {"kind": "word"}}}
 LANGUAGE: dict[str, Row] = {
     **LOOP,
+    "model.embedding.vectors": Row("6.txt", WORDS, starting),
+    "model.embedding.frozen": Row(True, {**WORDS, "model": {"embedding": {"vectors": "6.txt"}}}, starting),
     "train.window": Row(8),
     "train.forget": Row(0.5),
     "train.samples": Row(2, {"train": {"samples": 1}}, samples),
@@ -112,6 +116,8 @@ LANGUAGE: dict[str, Row] = {
 }
 TAGGING: dict[str, Row] = {
     **LOOP,
+    "model.embedding.vectors": Row("4.txt", effect=starting),
+    "model.embedding.frozen": Row(True, {"model": {"embedding": {"vectors": "4.txt"}}}, starting),
     "name": Row("another", effect=folder),
     "train.best_metric": Row("loss", {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 6}}),
     "model.embedding.dim": Row(5),
@@ -130,6 +136,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("task-keys")
     write_text(root / "a.txt")
     write_conllu(root / "a.conllu")
+    for dim in (4, 6):
+        (root / f"{dim}.txt").write_text(f"the{' 0.5' * dim}\ndog{' -1' * dim}\n")
     return root
 
 

@@ -111,7 +111,7 @@ def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory):
             averages.prepare(params)
             averages.state = exchange.place(averages.state if lead else None)
             member = Member(exchange, own, optimizer, 5, 0.5, averages)
-            outcomes = [member._step(number, np.array([number]), 0.01) for number in range(4)]
+            outcomes = [member._step(number, np.array([number]), 0.01, 0.7) for number in range(4)]
             member._collect()
             return outcomes, {**model.params, **optimizer.state, **averages.state, **own.carried}
 

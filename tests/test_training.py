@@ -247,7 +247,7 @@ def test_counters_are_ready_for_json(data):
     waiting = {"factor": 1.0, "lowest": None, "waited": 0}
     assert trainer.counters() == {
         **{"step": 0, "updates": 0, "validated": 0, "skipped": 0, "norms": []},
-        **{"best": None, "waited": 0, "plateau": waiting},
+        **{"best": None, "waited": 0, "plateau": waiting, "averaged": None},
     }
     list(trainer.run())
     counters = trainer.counters()

@@ -57,9 +57,22 @@ class RunConfig(Section):
         default=None, min_length=1, description="checkpoint whose weights to start from; tokens are matched by name"
     )
     data: Section = Field(description="the texts")
-    model: Section = Field(description="the network")
+    model: ModelConfig | TaggerConfig | LanguageModelConfig = Field(description="the network")
     optim: OptimConfig = Field(default=AdamConfig(), description="the optimizer")
     train: LoopConfig = Field(default=LoopConfig(), description="the training loop")
+
+    @field_validator("model")
+    @classmethod
+    def _tables_of_words(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse word vectors for what is not words, and to freeze what was drawn at random."""
+        embedding = value.embedding
+        tokenizer = getattr(info.data.get("data"), "tokenizer", None)
+        kind = "word" if tokenizer is None else tokenizer.kind  # a tagger's are words
+        if embedding.vectors is not None and kind not in ("word", "whitespace"):
+            raise refuse(f"embedding.vectors are of words, data.tokenizer.kind is {kind}; use word or whitespace")
+        if embedding.frozen and embedding.vectors is None and info.data.get("init_from") is None:
+            raise refuse("embedding.frozen would keep random numbers; give embedding.vectors, or init_from")
+        return value
 
     @field_validator("name")
     @classmethod

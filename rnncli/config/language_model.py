@@ -108,6 +108,8 @@ class LanguageModelConfig(Section):
     @classmethod
     def _needs_one_size(cls, value: bool, info: ValidationInfo) -> bool:
         embedding, rnn = info.data.get("embedding"), info.data.get("rnn")
+        if value and embedding is not None and embedding.frozen:
+            raise refuse("excludes embedding.frozen: the output layer would have weights that are not trained")
         if value and embedding is not None and rnn is not None and rnn.sizes[-1] != embedding.dim:
             raise refuse(
                 f"needs a last layer of the embedding's size: it has {rnn.sizes[-1]}, embedding.dim is {embedding.dim}"

@@ -13,10 +13,21 @@ from rnncli.config.base import Section, refuse, with_default
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
-class EmbeddingConfig(Section):
-    """The table that turns a token's id into numbers."""
+class WordTableConfig(Section):
+    """What every table has that turns an id into numbers."""
 
     dim: int = Field(default=128, ge=1, le=65536, description="numbers per token")
+    vectors: str | None = Field(
+        default=None,
+        min_length=1,
+        description="text file of word vectors to start from (GloVe, word2vec, fastText); .gz, .bz2, .xz too",
+    )
+    frozen: bool = Field(default=False, description="leave the table as it is at the start")
+
+
+class EmbeddingConfig(WordTableConfig):
+    """The table that turns a token's id into numbers."""
+
     dropout: Dropout = Field(default=0.0, description="fraction of the embedded numbers zeroed in training")
 
 

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from rnncli.config.base import Section
-from rnncli.config.model import CellConfig, Dropout, LSTMConfig
+from rnncli.config.model import CellConfig, Dropout, LSTMConfig, WordTableConfig
 
 
-class TaggerEmbeddingConfig(Section):
+class TaggerEmbeddingConfig(WordTableConfig):
     """The table that turns a word's id into numbers."""
 
     dim: int = Field(default=100, ge=1, le=65536, description="numbers per word")

@@ -18,7 +18,7 @@ Averaging = Annotated[
     Field(
         ge=0.5,
         lt=1,
-        description="validate and keep a running mean of the weights, this much of the old one a step; null: none",
+        description="validate and keep a running mean of the weights, so much of the old a step; null: none",
     ),
 ]
 
@@ -35,7 +35,7 @@ class LoopConfig(Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="part of each true label that is spread over all labels in the training loss",
+        description="part of a true label that is spread over all labels in the training loss",
     )
     workers: int | Literal["auto"] = Field(
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
@@ -53,9 +53,26 @@ class LoopConfig(Section):
     patience: int | None = Field(
         default=None, ge=1, le=10**6, description="validations without improvement before stopping"
     )
+    average: Averaging = None
+    average_last: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**6,
+        description="validate and keep the mean of the weights over so many epochs at the end; null: none",
+    )
     on_nonfinite: Literal["stop", "skip"] = Field(
         default="stop", description="what to do with a batch whose loss or gradient is not finite"
     )
+
+    @field_validator("average_last")
+    @classmethod
+    def _one_mean_of_some_epochs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        epochs = info.data.get("epochs")
+        if value is not None and info.data.get("average") is not None:
+            raise refuse("excludes train.average: the weights have one mean; set one of the two to null")
+        if value is not None and epochs is not None and value > epochs:
+            raise refuse(f"{value} is more than train.epochs, {epochs}")
+        return value
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -96,7 +113,6 @@ class TaggingTrainConfig(LoopConfig):
     best_metric: Literal["accuracy", "loss", "macro_f1", "entity_f1"] = Field(
         default="accuracy", description="what the best checkpoint has"
     )
-    average: Averaging = None
 
 
 class LanguageTrainConfig(LoopConfig):
@@ -112,7 +128,6 @@ class LanguageTrainConfig(LoopConfig):
         le=1,
         description="chance of each part to begin a step with a fresh state, as texts to be scored or continued do",
     )
-    average: Averaging = None
     samples: int = Field(default=0, ge=0, le=100, description="texts to write to the log at each validation")
     sample_length: int | None = Field(
         default=None, ge=1, le=10**6, description="tokens of each of them; null: 300; needs samples"

@@ -69,7 +69,7 @@ def configured_checks(config: RunConfig, data: Any) -> Sequence[Check]:
 
 def _model_case(work: Classifying, rng: np.random.Generator) -> ModelCase:
     params: Inputs = {name: array.astype(np.float64) for name, array in work.model.params.items()}
-    model = replace(work.model, params=params)
+    model = replace(work.model, params=params, frozen=())  # the gradient of what a run leaves alone is checked too
     unsettle(model, rng)
     texts = short_texts(work.train, rng)
     batch = make_batch(texts, np.arange(len(texts)))

@@ -254,6 +254,7 @@ CHECKS: tuple[Check, ...] = (
 
 def in_float64(model: Any, rng: np.random.Generator) -> Any:
     """Return a copy of a model in float64 with its weights where every term of a gradient counts."""
-    copy = replace(model, params={name: array.astype(np.float64) for name, array in model.params.items()})
+    params = {name: array.astype(np.float64) for name, array in model.params.items()}
+    copy = replace(model, params=params, frozen=())
     unsettle(copy, rng)
     return copy

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from rnncli.packing import Array
+from rnncli.tasks.vectors import Words
 from rnncli.work import Network, Work
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -84,6 +85,10 @@ class Task(Protocol):
 
     def network(self, config: Any, params: dict[str, Array]) -> Network:
         """Return the model of a config with weights that are given."""
+        ...
+
+    def words(self, data: Any) -> Words:
+        """Return the words that the embedding has rows for, with how often they occur; not of characters."""
         ...
 
     def samples(self, config: Any, data: Any, network: Any, step: int) -> list[str]:

@@ -17,6 +17,7 @@ from rnncli.models import Model, build_model, model_with, weight_shapes
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Source, match_tokens, take_arrays
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -107,6 +108,10 @@ class Classification:
     def network(self, config: Config, params: dict[str, Array]) -> Model:
         """Return the model."""
         return model_with(config.model, params)
+
+    def words(self, data: Dataset) -> Words:
+        """Return the vocabulary."""
+        return Words(data.vocabulary.tokens, count_ids(data.train.ids, len(data.vocabulary)))
 
     def samples(self, config: Any, data: Any, network: Any, step: int) -> list[str]:
         """Return none."""

@@ -22,6 +22,7 @@ from rnncli.randomness import generator
 from rnncli.run_dir import CACHE
 from rnncli.sampling import Stepper, generate, start_ids
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Matched, Source, match_tokens, take_arrays
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -116,6 +117,12 @@ class LanguageModelling:
     def network(self, config: LanguageConfig, params: dict[str, Array]) -> LanguageModel:
         """Return the model."""
         return language_model_with(config.model, params)
+
+    def words(self, data: Corpus) -> Words:
+        """Return the vocabulary; what ends a text is no word."""
+        assert isinstance(data.codec, WordCodec)
+        tokens = data.codec.vocabulary.tokens
+        return Words(tokens, count_ids(data.train.tokens, len(tokens)))
 
     def samples(self, config: LanguageConfig, data: Corpus, network: LanguageModel, step: int) -> list[str]:
         """Return texts that the model makes up from nothing, or after a line end."""

@@ -21,6 +21,7 @@ from rnncli.randomness import generator
 from rnncli.taggers import Tagger, build_tagger, tagger_shapes, tagger_with
 from rnncli.tagging import TaggingWork
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Source, match_tokens, take_arrays
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -100,6 +101,10 @@ class Tagging:
     def network(self, config: TaggingConfig, params: dict[str, Array]) -> Tagger:
         """Return the model."""
         return tagger_with(config.model, params)
+
+    def words(self, data: TaggingDataset) -> Words:
+        """Return the vocabulary."""
+        return Words(data.codec.words.tokens, count_ids(data.train.ids, len(data.codec.words)))
 
     def samples(self, config: Any, data: Any, network: Any, step: int) -> list[str]:
         """Return none."""
