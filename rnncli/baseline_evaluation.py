@@ -115,7 +115,7 @@ def _classified(name: str, scores: Any, true: IntArray, labels: Sequence[str], s
 
 
 def tagger_baselines(trained: Trained, sentences: Sequence[Sentence]) -> list[Baseline]:
-    """Return what the most frequent tag and the most frequent tag of each word reach.
+    """Return what the most frequent tag reaches, over all and by word.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def tagger_baselines(trained: Trained, sentences: Sequence[Sentence]) -> list[Ba
     between = time.perf_counter()
     ways = {
         "most frequent tag": [[learned.most for _ in sentence.words] for sentence in sentences],
-        "most frequent tag of each word": [[learned.tag(word) for word in sentence.words] for sentence in sentences],
+        "most frequent tag by word": [[learned.tag(word) for word in sentence.words] for sentence in sentences],
     }
     seconds = [between - start, time.perf_counter() - start]
     return [
@@ -197,7 +197,7 @@ def language_baselines(trained: Trained, text: EncodedText, order: int | None = 
     for length in sorted({1, longest}):
         start = time.perf_counter()
         model = train_ngrams(tokens, codec.size, length, codec.end_of_text)
-        name = "frequency of each token" if length == 1 else f"{length}-grams, Kneser-Ney smoothing"
+        name = "frequency of each token" if length == 1 else f"{length}-grams, Kneser-Ney"
         found.append(_read(f"{name}{cut}", model, text, start))
     return found
 

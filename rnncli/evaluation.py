@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnncli.config import Config, DataConfig, parse_config
 from rnncli.config.data import GROUPED_FORMATS
 from rnncli.data.dataset import EncodedTexts, encode_rows, read_parts
@@ -94,7 +96,8 @@ def evaluate(trained: Trained, rows: list[Row], threshold: Threshold | None = No
     tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
     texts = encode_rows(rows, tokenizer, learned.vocabulary, learned.labels, data.max_length, data.truncate)
     scores = _score(trained, texts)
-    probabilities = softmax(scores)
+    with np.errstate(invalid="ignore"):  # scores that are not finite are for the report to refuse
+        probabilities = softmax(scores)
     predicted = scores.argmax(axis=1) if threshold is None else predicted_classes(probabilities, threshold)
     report = classification_report(texts.labels, scores, learned.labels, predicted)
     return Evaluation(rows, probabilities, predicted, texts.labels, report, texts.lengths)

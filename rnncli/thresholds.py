@@ -111,7 +111,7 @@ def find_threshold(y: ArrayLike, probabilities: Array, positive: int, goal: Goal
     p = p[order]
     # How many texts from the most probable on can be positive: cuts lie between two that differ.
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(p)) + 1, [len(p)]])
-    cuts = cuts[p[0] >= 1 :]  # none is positive: not where a probability is 1
+    cuts = cuts[int(p[0] >= 1) :]  # none is positive: not where a probability is 1
     hits = np.concatenate([[0], np.cumsum(truth[order])])[cuts]
     others = cuts - hits
     figure = {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from tiny_runs import SAMPLE, jsonl, merged, tiny_values, write_config, write_csv
 
-from rnncli.cli.eval import command, report_lines
+from rnncli.cli.eval import command
+from rnncli.cli.eval_classification import report_lines
 from rnncli.errors import RnncliError
 from rnncli.metrics import classification_report
 
@@ -225,7 +226,7 @@ def test_where_predictions_go_is_tried_before_scoring_and_an_earlier_file_outliv
         assert list(Path().glob(".rnncli-output.*"))
         raise RnncliError("scoring failed")
 
-    monkeypatch.setattr("rnncli.cli.eval.evaluate", fail)
+    monkeypatch.setattr("rnncli.cli.eval_classification.evaluate_classifier", fail)
     assert "missing/p.jsonl" in cli.refused("eval", checkpoint, "--predictions", "missing/p.jsonl")
     assert "scoring failed" in cli.refused("eval", checkpoint, "--predictions", "p.jsonl")
     assert Path("p.jsonl").read_text() == "earlier"
@@ -316,7 +317,8 @@ def test_a_checkpoint_that_is_damaged_or_none(cli, checkpoint):
 
 
 def test_no_option_is_without_effect():
-    """Each is used in a test above."""
+    """Each is used in a test above, or in test_cli_eval_baseline.py and test_cli_eval_threshold.py."""
     assert {parameter.name for parameter in command.params} == {
-        *("checkpoint", "data", "data_format", "text_column", "label_column", "word_index", "predictions", "as_json")
+        *("checkpoint", "data", "data_format", "text_column", "label_column", "word_index", "predictions", "as_json"),
+        *("baseline", "order", "threshold", "find_threshold", "positive"),
     }

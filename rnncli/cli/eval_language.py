@@ -3,10 +3,12 @@
 import json
 import time
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 import click
 
+from rnncli.cli import eval_baseline
+from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
 from rnncli.cli.predictions import OPTION, write_lines
 from rnncli.config import LanguageConfig
@@ -14,10 +16,11 @@ from rnncli.language_evaluation import evaluate_text, line_costs, text_of_config
 from rnncli.trained import Trained
 
 
-def evaluate(trained: Trained, checkpoint: Path, data: Path | None, predictions: Path | None, as_json: bool) -> None:
+def evaluate(trained: Trained, options: EvalOptions) -> None:
     """Evaluate a language model and print what is found."""
-    config = trained.config
+    config, checkpoint, predictions = trained.config, options.checkpoint, options.predictions
     assert isinstance(config, LanguageConfig)
+    data = None if options.given is None else options.given.path
     with ExitStack() as stack:
         file = None
         if predictions is not None:
@@ -33,17 +36,39 @@ def evaluate(trained: Trained, checkpoint: Path, data: Path | None, predictions:
             lines = (json.dumps(cost._asdict(), ensure_ascii=False) + "\n" for cost in costs)
             write_lines(predictions, file, lines)
     report = evaluation.report
-    if as_json:
-        click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **report, "seconds": seconds}))
-        return
-    click.echo(f"checkpoint  {checkpoint} ({config.model.rnn.cell}, step {trained.progress['step']})")
-    click.echo(f"data        {name}")
-    click.echo(f"loss        {report['loss']:.4f} nats per token")
+    found: dict[str, Any] = {"checkpoint": str(checkpoint), "data": name, **report, "seconds": seconds}
+    if not options.as_json:
+        click.echo(f"checkpoint  {checkpoint} ({config.model.rnn.cell}, step {trained.progress['step']})")
+        click.echo(f"data        {name}")
+        for line in report_lines(report):
+            click.echo(line)
+        click.echo(f"\n{report['tokens']:,} tokens, {report['characters']:,} characters in {seconds:.1f} s")
+    if options.baseline:
+        found["baselines"] = eval_baseline.of_language_model(trained, report, text, options)
+    if options.as_json:
+        click.echo(json.dumps(found))
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """Lay out the figures of a language model.
+
+    Parameters
+    ----------
+    report : dict
+        From :func:`rnncli.language_evaluation.evaluate_text`.
+
+    Returns
+    -------
+    list of str
+        Lines for people.
+    """
+    lines = [f"loss        {report['loss']:.4f} nats per token"]
     if report["perplexity"] is not None:
-        click.echo(f"perplexity  {report['perplexity']:,.3f}")
+        lines.append(f"perplexity  {report['perplexity']:,.3f}")
     if report["bits_per_character"] is not None:
-        click.echo(f"bits/char   {report['bits_per_character']:.4f}")
-    click.echo(f"accuracy    {report['accuracy']:.2%} of the tokens were the likeliest")
+        lines.append(f"bits/char   {report['bits_per_character']:.4f}")
+    lines.append(f"accuracy    {report['accuracy']:.2%} of the tokens were the likeliest")
     if report["unknown_tokens"]:
-        click.echo(f"unknown     {report['unknown_tokens']:,} tokens, which makes the text look cheaper than it is")
-    click.echo(f"\n{report['tokens']:,} tokens, {report['characters']:,} characters in {seconds:.1f} s")
+        hidden = f"{report['unknown_tokens']:,} tokens"
+        lines.append(f"unknown     {hidden}, which makes the text look cheaper than it is")
+    return lines

@@ -3,11 +3,12 @@
 import json
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import click
 
+from rnncli.cli import eval_baseline
+from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
 from rnncli.cli.predictions import OPTION, write_lines
 from rnncli.config import TaggingConfig
@@ -20,20 +21,13 @@ ENTITY_SCORES = (("precision", "precision"), ("recall", "recall"), ("F1", "f1"))
 MOST_TAGS = 60  # listed; of more the most frequent
 
 
-def evaluate(
-    trained: Trained,
-    checkpoint: Path,
-    data: Path | None,
-    data_format: str | None,
-    predictions: Path | None,
-    as_json: bool,
-) -> None:
+def evaluate(trained: Trained, options: EvalOptions) -> None:
     """Evaluate a tagger and print what is found."""
-    config = trained.config
+    config, checkpoint, predictions = trained.config, options.checkpoint, options.predictions
     assert isinstance(config, TaggingConfig)
     sections = [config.data]
-    if data is not None:
-        config = with_test_data(config, data, data_format)
+    if options.given is not None:
+        config = with_test_data(config, options.given.path, options.given.format)
         sections.append(config.data)
     if predictions is not None and config.data.test is None:
         raise ConfigError(
@@ -53,14 +47,17 @@ def evaluate(
         if predictions is not None and file is not None:
             write_lines(predictions, file, tagged_lines(config, evaluation))
     report = evaluation.report
-    if as_json:
-        click.echo(json.dumps({"checkpoint": str(checkpoint), "data": name, **report, "seconds": seconds}))
-        return
-    click.echo(f"checkpoint  {checkpoint} ({config.model.rnn.cell}, step {trained.progress['step']})")
-    click.echo(f"data        {name}")
-    for line in report_lines(report):
-        click.echo(line)
-    click.echo(f"\n{report['sentences']:,} sentences, {report['tokens']:,} words in {seconds:.1f} s")
+    found: dict[str, Any] = {"checkpoint": str(checkpoint), "data": name, **report, "seconds": seconds}
+    if not options.as_json:
+        click.echo(f"checkpoint  {checkpoint} ({config.model.rnn.cell}, step {trained.progress['step']})")
+        click.echo(f"data        {name}")
+        for line in report_lines(report):
+            click.echo(line)
+        click.echo(f"\n{report['sentences']:,} sentences, {report['tokens']:,} words in {seconds:.1f} s")
+    if options.baseline:
+        found["baselines"] = eval_baseline.of_tagger(trained, report, sentences, evaluation.predicted, options)
+    if options.as_json:
+        click.echo(json.dumps(found))
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:

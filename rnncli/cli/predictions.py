@@ -31,12 +31,13 @@ def write_predictions(path: Path, file: IO[str], evaluation: Evaluation, labels:
         If they cannot be written.
     """
     with told(OPTION, path):
-        for row, probabilities in zip(evaluation.rows, evaluation.probabilities, strict=True):
+        scored = zip(evaluation.rows, evaluation.predicted.tolist(), evaluation.probabilities, strict=True)
+        for row, predicted, probabilities in scored:
             prediction = {
                 "where": row.where,
                 "text": row.text,
                 "label": row.label,
-                "predicted": labels[int(probabilities.argmax())],
+                "predicted": labels[predicted],
                 "probabilities": {label: round(float(p), 6) for label, p in zip(labels, probabilities, strict=True)},
             }
             file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
