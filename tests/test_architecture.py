@@ -29,11 +29,11 @@ FLOORS: list[set[str]] = [
     {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "metrics_file"},
     {"scoring", "language_scoring", "postmortem", "sharding", "sampling"}
-    | {"score_functions", "gate_traces", "thresholds"},
+    | {"score_functions", "gate_traces", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "progress", "recording"},
-    {"joining", "predicting", "subjects"},
+    {"joining", "inventory", "predicting", "subjects"},
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
@@ -56,6 +56,7 @@ KNOWS_CONFIG = {
         "run_dir",
         "assembly",
         "trained",
+        "inventory",
         "joining",
         "predicting",
         "subjects",

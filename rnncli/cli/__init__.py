@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": ("rnncli.cli.plan", "Say what training will take: time, memory, disk."),
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
+    "report": ("rnncli.cli.report", "Write an HTML page with all there is to see of runs."),
     "compare": ("rnncli.cli.compare", "Set runs beside each other, with tests of their differences."),
     "metrics": ("rnncli.cli.metrics", "Show the figures a run has recorded, or write them as CSV."),
     "explain": ("rnncli.cli.explain", "Show which words pushed a prediction."),
@@ -29,6 +30,7 @@ COMMANDS = {
     "import": ("rnncli.cli.import_", "Make a checkpoint of torch weights."),
     "gradcheck": ("rnncli.cli.gradcheck", "Prove the gradients, of every layer or of a config's model."),
     "verify-resume": ("rnncli.cli.verify_resume", "Prove that a killed and resumed run ends in the same bits."),
+    "layers": ("rnncli.cli.layers", "List cells, poolings, losses, optimizers, schedules, readers."),
     "data": ("rnncli.cli.data", "Fetch known data sets, check a config's data."),
     "config": ("rnncli.cli.config", "Show a config with every default and its meaning."),
 }
