@@ -132,7 +132,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         text = header["__metadata__"][KEY]
     except (KeyError, TypeError):
-        remedy = "Name a checkpoint that rnncli train wrote"
+        remedy = "Name a checkpoint that rnncli train wrote, or make one of torch weights: rnncli import"
         raise CheckpointError("is a safetensors file, but not of rnncli", where=str(path), remedy=remedy) from None
     try:
         envelope = json.loads(text, parse_constant=_refuse_constant)

@@ -156,7 +156,7 @@ def test_a_setting_may_make_a_whole_section(write):
         ("data.train.path.x=1", "data.train.path is 'a.csv' and has no keys. Set data.train.path itself"),
         ("optim.beta3=1", "is not a key here (name, lr, clip_norm, schedule, beta1, beta2, eps). Did you mean 'beta2'?"),
         ("optim={name: adamx}", "optim.name: 'adamx' is not allowed (adam, adamw, sgd). Did you mean 'adam'?"),
-        ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb)"),
+        ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb, imported)"),
         ("data=3", "3 is not allowed (a section with the keys train, valid, valid_fraction, test, group_by, tokenizer, max_length, truncate)"),
     ],
 )  # fmt: skip
@@ -237,7 +237,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "optim: {schedule: {final: 0.9}}", ":2: optim.schedule.final: belongs to schedule linear, cosine; this is constant"),
         ("data: {train: {format: aclimdb, path: a, text: b}}", ":1: data.train.text: belongs to format csv, tsv, jsonl; this is aclimdb"),
         ("data: {train: {format: csv, path: a, part: test}}", ":1: data.train.part: belongs to format keras_imdb; this is csv"),
-        ("data: {train: {path: a}}", ":1: data.train.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb)"),
+        ("data: {train: {path: a}}", ":1: data.train.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb, imported)"),
         ("data: {train: {format: csv}}", ":1: data.train.path: is missing: file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz (text)"),
         # unknown keys
         (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, forget_bias). Did you mean 'hidden'?"),

@@ -96,6 +96,11 @@ def training_or_why_not(config: Config) -> Any:
         return str(error)
 
 
+def starting_or_being_refused(config: Config) -> Any:
+    """Return what a run computes, or the refusal that it is to come to."""
+    return {"came to": training_or_why_not(config)}
+
+
 def recording(config: Config) -> Any:
     """Return the steps that metrics.jsonl has."""
     run_dir = RunDir(Path("recorded") / config.name / str(config.train.log_every))
@@ -218,6 +223,9 @@ def source_rows() -> Iterator[tuple[str, Row]]:
         effect = reading_of_test_data if place == "test" else training_or_why_not
         for key, value in others.items():
             yield f"data.{place}[{name}].{key}", Row(value, {"data": data}, effect)
+    imported = {"data": {"train": {"format": "imported", "path": "a.csv"}}}  # all there is to it is what is refused
+    for key, value in {"format": "csv", "path": "b.csv"}.items():
+        yield f"data.train[imported].{key}", Row(value, imported, starting_or_being_refused)
 
 
 ADAM = {"beta1": 0.5, "beta2": 0.5, "eps": 0.1}

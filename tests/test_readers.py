@@ -72,7 +72,7 @@ def test_every_source_of_the_config_is_read_with_its_own_keys(tmp_path, file):
     for name, content in CONTENTS.items():
         config = DataConfig.model_validate({"train": {"format": name, "path": str(file(content))}})
         assert [row[:2] for row in read_rows(config.train)] == [("hi", "x")]
-    assert set(READERS) - set(CONTENTS) == {"aclimdb", "keras_imdb"}
+    assert set(READERS) - set(CONTENTS) == {"aclimdb", "keras_imdb", "imported"}
     imdb_tree(tmp_path, {"x/1_1.txt": "hi"})
     config = DataConfig.model_validate({"train": {"format": "aclimdb", "path": str(tmp_path)}})
     assert [row[:2] for row in read_rows(config.train)] == [("hi", "x")]

@@ -73,8 +73,19 @@ class KerasImdbSource(_Source):
     part: Literal["train", "test"] = Field(default="train", description="half of the file that is read")
 
 
+class ImportedSource(_Source):
+    """No texts: the model was imported from weights, and what they were trained on is not known."""
+
+    format: Literal["imported"] = Field(description="how the data is stored")
+    path: FilePath = Field(description="file of the weights")
+
+
 SourceConfig = Annotated[
     CsvSource | TsvSource | JsonlSource | FasttextSource | AclImdbSource | KerasImdbSource,
+    Field(discriminator="format"),
+]
+TrainSourceConfig = Annotated[
+    CsvSource | TsvSource | JsonlSource | FasttextSource | AclImdbSource | KerasImdbSource | ImportedSource,
     Field(discriminator="format"),
 ]
 
@@ -95,7 +106,7 @@ class TokenizerConfig(Section):
 class DataConfig(SplitSection):
     """Where the texts are and how they become arrays."""
 
-    train: SourceConfig = Field(description="texts to train on")
+    train: TrainSourceConfig = Field(description="texts to train on")
     valid: SourceConfig | None = Field(default=None, description="texts to validate on; null splits them off train")
     valid_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="part of train held for validation; without valid only"

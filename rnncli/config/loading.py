@@ -77,7 +77,7 @@ def read(path: FilePath, overrides: Sequence[str] = ()) -> Loaded:
     return loaded
 
 
-def from_values(values: Mapping[str, Any], where: str) -> Loaded:
+def from_values(values: Mapping[str, Any], where: str, overrides: Sequence[str] = ()) -> Loaded:
     """Take values that are already in memory, refusing all that YAML could not have given.
 
     Parameters
@@ -86,6 +86,8 @@ def from_values(values: Mapping[str, Any], where: str) -> Loaded:
         Text keys; text, numbers, true, false, null, lists and mappings as values.
     where : str
         What to call the origin in messages.
+    overrides : sequence of str, optional
+        As for :func:`read`.
 
     Returns
     -------
@@ -116,7 +118,10 @@ def from_values(values: Mapping[str, Any], where: str) -> Loaded:
             raise ConfigError(f"{value[:60]!a} cannot be written as UTF-8", where=_at(where, path))
         raise ConfigError(f"{type(value).__name__} is not a kind of value a config has", where=_at(where, path))
 
-    return Loaded(where, copy(values, ()))
+    loaded = Loaded(where, copy(values, ()))
+    for setting in overrides:
+        _lay_over(loaded, setting)
+    return loaded
 
 
 def validate(schema: type[Schema], loaded: Loaded) -> Schema:

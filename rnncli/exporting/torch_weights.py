@@ -6,10 +6,11 @@ in the file's metadata, so that the file alone is enough to come back (:mod:`rnn
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save
 
 from rnncli.errors import ConfigError
@@ -83,7 +84,7 @@ def state_dict(trained: Trained) -> dict[str, Array]:
     tensors = {"embedding.weight": params["embedding.W"]}
     if "spelling.W" in params:
         tensors["spelling.weight"] = params["spelling.W"]
-    for ours, theirs in layer_keys(trained):
+    for ours, theirs in layer_keys(params):
         weights = [params[name] for name in layer_names(cell, ours)]
         tensors |= dict(zip(theirs, to_torch(cell.name, weights), strict=True))
     output = params["output.w"].T if "output.w" in params else params["embedding.W"]  # tied
@@ -102,28 +103,43 @@ def refuse_reset_before(trained: Trained) -> None:
         )
 
 
-def layer_keys(trained: Trained) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield for each direction of each layer the beginning of our names, and torch's keys."""
-    params = trained.model.params
+def layer_keys(params: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield for each direction of each layer the beginning of our names, and torch's keys.
+
+    Parameters
+    ----------
+    params : mapping
+        Has our names of the weights.
+
+    Yields
+    ------
+    ours : str
+        Such as ``rnn0.fwd``.
+    theirs : tuple of str
+        Such as ``rnn.weight_ih_l0`` and its three fellows.
+    """
     if "spelling.fwd.Wx" in params:
         for d, direction in enumerate(("fwd", "bwd")):
             yield f"spelling.{direction}", tuple(f"spelling_rnn.{name}" for name in torch_names(0, d == 1))
-    one_module = len(set(_sizes(trained))) == 1
-    for layer in range(trained.model.layers):
+    one_module = len(set(_sizes(params))) == 1
+    for layer in range(len(_sizes(params))):
         for d, direction in enumerate(("fwd", "bwd") if "rnn0.bwd.Wx" in params else ("fwd",)):
             names = torch_names(layer if one_module else 0, d == 1)
             prefix = "rnn" if one_module else f"rnn.{layer}"
             yield f"rnn{layer}.{direction}", tuple(f"{prefix}.{name}" for name in names)
 
 
-def _sizes(trained: Trained) -> list[int]:
-    """Return the size of each layer's state."""
-    return [len(trained.model.params[f"rnn{layer}.fwd.Wh"]) for layer in range(trained.model.layers)]
+def _sizes(params: Mapping[str, Any]) -> list[int]:
+    """Return the size of each layer's state; the values are weights or their shapes."""
+    sizes: list[int] = []
+    while (Wh := params.get(f"rnn{len(sizes)}.fwd.Wh")) is not None:
+        sizes.append(len(Wh) if isinstance(Wh, np.ndarray) else Wh[0])
+    return sizes
 
 
 def _modules(trained: Trained) -> list[Fact]:
     """Return what has these keys, as Python says it."""
-    params, sizes = trained.model.params, _sizes(trained)
+    params, sizes = trained.model.params, _sizes(trained.model.params)
     module = MODULES[trained.model.cell.name]
     both = ", bidirectional=True" if "rnn0.bwd.Wx" in params else ""
     inputs = len(params["rnn0.fwd.Wx"])

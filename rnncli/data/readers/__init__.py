@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from rnncli.data.readers.aclimdb import read_aclimdb
 from rnncli.data.readers.delimited import read_csv, read_tsv
 from rnncli.data.readers.fasttext import read_fasttext
+from rnncli.data.readers.imported import refuse_imported
 from rnncli.data.readers.jsonl import read_jsonl
 from rnncli.data.readers.keras_imdb import read_keras_imdb
 from rnncli.data.rows import OnBad, Row
@@ -19,6 +20,7 @@ READERS: dict[str, Callable[..., Iterator[Row]]] = {
     "fasttext": read_fasttext,
     "aclimdb": read_aclimdb,
     "keras_imdb": read_keras_imdb,
+    "imported": refuse_imported,
 }
 WITH_COLUMNS = frozenset({"csv", "tsv", "jsonl"})
 
