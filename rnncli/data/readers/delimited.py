@@ -203,7 +203,8 @@ def column_at(header: Sequence[str], name: str, key: str, where: str, delimiter:
     if len(header) == 1:
         for separator, (format_name, word) in _SEPARATORS.items():
             if separator != delimiter and separator in header[0]:
-                remedy = f"Set format: {format_name}" if format_name else "Save it with commas as csv"
+                say = f"Add --format {format_name}" if key.startswith("--") else f"Set format: {format_name}"
+                remedy = say if format_name else "Save it with commas as csv"
                 raise DataError(f"the header looks {word}-separated", where=where, remedy=remedy)
     raise no_such_column(where, name, key, header)
 

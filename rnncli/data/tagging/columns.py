@@ -12,7 +12,7 @@ from typing import Literal
 from rnncli.data.rows import OnBad, report_bad
 from rnncli.data.tagging.schemes import SCHEMES, Scheme, convert_tags, first_fault, is_entity_tag
 from rnncli.data.tagging.sentences import Sentence, blocks_of_lines, usable_word
-from rnncli.data.text_files import read_lines
+from rnncli.data.text_files import Line, read_lines
 from rnncli.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"
@@ -139,6 +139,43 @@ def write_columns(
         yield line
     if next(left, None) is not None:
         raise ValueError("there are more tags than words")
+
+
+def words_in_columns(
+    block: Sequence[Line], path: str | Path, word: int = 1, separator: str | None = None, comment: str | None = None
+) -> list[str]:
+    """Return the words among the lines of a sentence; they need no tags.
+
+    Parameters
+    ----------
+    block : sequence of Line
+        From :func:`rnncli.data.tagging.sentences.blocks_of_lines`.
+    path : str or Path
+        The file, for errors.
+    word, separator, comment
+        As for :func:`read_columns`.
+
+    Returns
+    -------
+    list of str
+        None where there are comments and beginnings of documents alone.
+
+    Raises
+    ------
+    DataError
+        A line without that column, an empty word, bytes that are not UTF-8.
+    """
+    words = []
+    for line in block:
+        if line.problem is not None:
+            raise line.problem
+        if not _is_word(line.text, word, separator, comment):
+            continue
+        found, where = _at(_fields(line.text, separator), word), f"{path}:{line.number}"
+        if found is None:
+            raise DataError(f"there is no column {word}", where=where, remedy="Check what is between the columns")
+        words.append(usable_word(found, where))
+    return words
 
 
 def _sentences(
