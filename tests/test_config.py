@@ -156,7 +156,7 @@ def test_a_setting_may_make_a_whole_section(write):
         ("data.train.path.x=1", "data.train.path is 'a.csv' and has no keys. Set data.train.path itself"),
         ("optim.beta3=1", "is not a key here (name, lr, clip_norm, schedule, beta1, beta2, eps). Did you mean 'beta2'?"),
         ("optim={name: adamx}", "optim.name: 'adamx' is not allowed (adam, adamw, sgd). Did you mean 'adam'?"),
-        ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb, imported)"),
+        ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb)"),
         ("data=3", "3 is not allowed (a section with the keys train, valid, valid_fraction, test, group_by, tokenizer, max_length, truncate)"),
     ],
 )  # fmt: skip
