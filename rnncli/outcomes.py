@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rnncli.config import Config, LanguageConfig, TaggingConfig
 from rnncli.data.tagging.sentences import Sentence
@@ -25,6 +26,9 @@ MOST_BLOCKS = 1000
 
 # What of a data section has no say in which texts are read.
 _OF_THE_MODEL = ("tokenizer", "max_length", "truncate", "words", "spelling")
+
+
+Booleans = npt.NDArray[np.bool_]
 
 
 class Headline(NamedTuple):
@@ -101,7 +105,7 @@ class Outcome:
     report: dict[str, Any]
     counted: Array
     sizes: Array
-    right: Array | None
+    right: Booleans | None
     details: Any
 
 

@@ -27,9 +27,9 @@ FLOORS: list[set[str]] = [
     {"tagging_metrics", "language_metrics"},
     {"config"},
     {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
-    | {"comparing", "metrics_file"},
+    | {"comparing", "confidence", "metrics_file"},
     {"scoring", "language_scoring", "postmortem", "sharding", "sampling"}
-    | {"score_functions", "gate_traces", "readings", "thresholds"},
+    | {"score_functions", "gate_traces", "readings", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "progress", "recording"},

@@ -1,0 +1,111 @@
+"""How far a classifier's probabilities can be believed: ROC curve, reliability, calibration error."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnncli.confidence import Reliability, reliability, roc_curve, thinned, wilson_interval
+from rnncli.data.rows import short_label
+from rnncli.evaluation import Evaluation
+from rnncli.pictures import FAINT, drawing, inline_svg, new_figure, plain, subplots
+from rnncli.reporting.markup import Section, figures_html
+from rnncli.reporting.plots import MOST_POINTS, WIDTH, axes_of, diagonal, label, legend, look, numbers_on
+from rnncli.side_by_side import Judged
+
+
+def certainty(runs: Sequence[Judged]) -> Section | None:
+    """Draw ROC curves, of two labels, and reliability diagrams.
+
+    Parameters
+    ----------
+    runs : sequence of Judged
+        Curves of several lie over each other.
+
+    Returns
+    -------
+    Section or None
+        None unless classifiers were evaluated.
+    """
+    known = [
+        (place, run) for place, run in enumerate(runs) if run.outcome and isinstance(run.outcome.details, Evaluation)
+    ]
+    if not known:
+        return None
+    with drawing():
+        figures = [_reliability(known, alone=len(runs) == 1)]
+        if any(run.outcome and run.outcome.report["roc_auc"] is not None for _, run in known):
+            figures.insert(0, _roc(known, alone=len(runs) == 1))
+    return Section("ROC and calibration" if len(figures) > 1 else "Calibration", figures_html(figures))
+
+
+def _roc(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
+    figure, axes = axes_of("ROC curve", "false positive rate", "true positive rate", height=3.6)
+    diagonal(axes)
+    for place, run in runs:
+        assert run.outcome is not None
+        labels, style = run.record.trained.learned.labels, look(place)
+        if run.outcome.report["roc_auc"] is None:
+            continue
+        found: Evaluation = run.outcome.details
+        true = [row.label == labels[1] for row in found.rows]
+        x, y = thinned(*roc_curve(true, found.probabilities[:, 1]), MOST_POINTS)
+        area = f"AUC {run.outcome.report['roc_auc']:.4f}"
+        name = area if alone else f"{plain(run.record.name)}, {area}"
+        axes.plot(x, y, color=style.colour, linestyle=style.dash, label=name)
+        positive = short_label(labels[1])
+    axes.set_aspect("equal")
+    legend(axes, loc="lower right")
+    return inline_svg(figure, "ROC curve"), f"Positive: {positive}. The dotted line is what chance reaches."
+
+
+def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
+    figure = new_figure(WIDTH, 3.6)
+    upper, lower = subplots(figure, 2, 1, sharex=True, height_ratios=[3, 1])
+    label(upper, "Reliability", "", "right")
+    label(lower, "", "confidence", "texts")
+    diagonal(upper)
+    lowest = 1.0
+    for number, (place, run) in enumerate(runs):
+        assert run.outcome is not None
+        assert run.outcome.right is not None
+        bins = reliability(run.outcome.details.probabilities.max(axis=1), run.outcome.right)
+        name = f"{'' if alone else f'{plain(run.record.name)}, '}ECE {bins.error:.1%}"
+        low = _draw_bins(upper, lower, bins, look(place), number, name)
+        lowest = min(lowest, low, float(bins.confidence.min()))
+    upper.set_xlim(max(0.0, lowest - 0.03), 1.01)
+    upper.set_ylim(max(0.0, lowest - 0.03), 1.02)
+    for axis in (upper.yaxis, lower.xaxis):
+        numbers_on(axis, ".0%")
+    numbers_on(lower.yaxis)
+    legend(upper, loc="upper left")
+    caption = (
+        "How often predictions of a confidence are right, with 95% intervals; on the dotted line confidence is right. "
+        "ECE: the mean distance from it (15 bins)."
+    )
+    return inline_svg(figure, "Reliability diagram"), caption
+
+
+def _draw_bins(upper: Any, lower: Any, bins: Reliability, style: Any, number: int, name: str) -> float:
+    """Draw a run's bins, and return how far down they reach."""
+    low, high = wilson_interval(bins.accuracy * bins.rows, bins.rows)
+    upper.errorbar(
+        bins.confidence,
+        bins.accuracy,
+        yerr=np.maximum([bins.accuracy - low, high - bins.accuracy], 0),
+        color=style.colour,
+        marker=style.marker,
+        markersize=4.5,
+        linestyle=style.dash,
+        elinewidth=0.8,
+        capsize=2,
+        linewidth=1.2,
+        label=name,
+    )
+    if number == 0:
+        lower.bar(bins.confidence, bins.rows, width=0.02, color=style.colour, edgecolor=FAINT, linewidth=0.4)
+    else:
+        lower.plot(
+            bins.confidence, bins.rows, color=style.colour, marker=style.marker, markersize=3.5, linestyle="none"
+        )
+    return float(low.min())

@@ -1,0 +1,80 @@
+"""What the pictures of a report have in common: a size that a phone can show, and one look for each run."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.pictures import BLUE, FAINT, GREEN, INK, ORANGE, RED, VIOLET, new_figure, plain, subplots
+from rnncli.worded import compact
+
+WIDTH, HEIGHT = 4.7, 2.9  # inches; text of 10 points is still read when this is as wide as a phone
+MOST_POINTS = 300  # of a curve
+
+_COLOURS = (BLUE, ORANGE, GREEN, VIOLET, RED)
+_MARKERS = ("o", "s", "^", "D", "v")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)), (0, (8, 2, 2, 2)))
+
+
+class Look(NamedTuple):
+    """How a run is drawn; nobody needs to tell the colours apart.
+
+    Attributes
+    ----------
+    colour, marker : str
+        For matplotlib.
+    dash
+        Likewise.
+    """
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+def look(place: int) -> Look:
+    """Return the look of the run at a place in the list; after five the colours come again with other dashes."""
+    turn = place // len(_COLOURS)
+    index = place % len(_COLOURS)
+    return Look(_COLOURS[index], _MARKERS[(index + turn) % 5], _DASHES[(index + turn) % 5])
+
+
+def axes_of(title: str, x: str, y: str, *, height: float = HEIGHT) -> tuple[Any, Any]:
+    """Return a figure with one pair of axes."""
+    figure = new_figure(WIDTH, height)
+    axes = subplots(figure)
+    label(axes, title, x, y)
+    return figure, axes
+
+
+def label(axes: Any, title: str, x: str, y: str) -> None:
+    """Write a title and the names of both axes."""
+    axes.set_title(plain(title), loc="left", fontsize=10.5, fontweight="bold", color=INK)
+    axes.set_xlabel(plain(x), fontsize=9.5)
+    axes.set_ylabel(plain(y), fontsize=9.5)
+
+
+def numbers_on(axis: Any, form: str | None = None) -> None:
+    """Write the numbers of an axis in full, with commas; or by a format."""
+    axis.set_major_formatter(lambda value, _: compact(value) if form is None else format(value, form))
+
+
+def few_points(points: Sequence[tuple[int, float]]) -> tuple[Any, Any]:
+    """Return the steps and values of a curve, of a long one the means of pieces of equal length."""
+    steps, values = (np.array(part, float) for part in zip(*points, strict=True)) if points else (np.zeros(0),) * 2
+    if len(steps) <= MOST_POINTS:
+        return steps, values
+    starts = np.arange(MOST_POINTS) * len(steps) // MOST_POINTS
+    counts = np.diff(starts, append=len(steps))
+    return np.add.reduceat(steps, starts) / counts, np.add.reduceat(values, starts) / counts
+
+
+def legend(axes: Any, **options: Any) -> None:
+    """Name the curves, if there are some with a name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**{"handlelength": 2.6, **options})
+
+
+def diagonal(axes: Any) -> None:
+    """Draw the line on which both axes are equal."""
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))

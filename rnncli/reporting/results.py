@@ -1,0 +1,83 @@
+"""What a report begins with: how good, how sure, at what cost, and what differs."""
+
+from collections.abc import Sequence
+from html import escape
+
+from rnncli.outcomes import Headline
+from rnncli.reporting.markup import Section, note, table_html
+from rnncli.side_by_side import Judged, config_differences, differences, summary
+from rnncli.worded import chance
+
+
+def results(runs: Sequence[Judged]) -> Section:
+    """Set the runs' figures beside each other.
+
+    Parameters
+    ----------
+    runs : sequence of Judged
+        One or more.
+
+    Returns
+    -------
+    Section
+        With tests of the differences where there are several runs.
+    """
+    summaries = [summary(run) for run in runs]
+    keys = [key for key in summaries[0] if any(found[key] != "-" for found in summaries)]
+    heads = ["", *(run.record.name for run in runs)]
+    html = _data(runs) + table_html(heads, [[key, *(found[key] for found in summaries)] for key in keys])
+    if len(runs) > 1:
+        html += _differences(runs) + _settings(runs)
+    return Section("Results", html)
+
+
+def _data(runs: Sequence[Judged]) -> str:
+    """Say what was evaluated on what."""
+    html = ""
+    same = {run.outcome.key if run.outcome else None for run in runs}
+    for run in runs if len(same) > 1 else runs[:1]:
+        name = f"{run.record.name}: " if len(same) > 1 else ""
+        if run.outcome is None:
+            html += note(
+                f"{name}the data of the run cannot be read, so this report has what training recorded. ({run.why})"
+            )
+        else:
+            html += f"<p>{escape(name + run.outcome.data)}: {len(run.outcome.counted):,} {run.outcome.unit}.</p>\n"
+    checkpoints = ", ".join(f"{run.record.checkpoint} (step {run.record.step:,})" for run in runs)
+    return html + note(f"Checkpoint{'s' if len(runs) > 1 else ''}: {checkpoints}")
+
+
+def _differences(runs: Sequence[Judged]) -> str:
+    head, first = runs[0].headline, runs[0].record.name
+    rows, html = [], ""
+    for pair in differences(runs):
+        if "p" not in pair:
+            html += note(f"{pair['run']} is not compared with {first}: {pair['not_compared']}.")
+            continue
+        low, high = (_signed(head, end) for end in pair["interval"])
+        p = [chance(pair["p"]), chance(pair["p_holm"])]
+        rows.append([pair["run"], _signed(head, pair["difference"]), f"{low} to {high}", *p, pair["verdict"]])
+        test = pair["test"]
+    if not rows:
+        return html
+    points = ", points" if head.form.endswith("%") else ""
+    heads = [f"against {first}", f"{head.heading}{points}", "95% interval", "p", "p, Holm", ""]
+    by = "McNemar's exact test" if test == "McNemar" else "the paired bootstrap"
+    why = note(
+        f"Intervals by the bootstrap over {runs[0].outcome.unit if runs[0].outcome else ''}; p by {by}, and corrected "
+        "for the number of runs by Holm's rule."
+    )
+    return "<h3>Differences</h3>" + html + table_html(heads, rows) + why
+
+
+def _settings(runs: Sequence[Judged]) -> str:
+    found = config_differences([run.record for run in runs])
+    if not found:
+        return note("The configs are the same but for the name.")
+    rows = [[key, *("-" if value is None else str(value) for value in values)] for key, values in found.items()]
+    heads = ["", *(run.record.name for run in runs)]
+    return "<h3>Settings that differ</h3>" + table_html(heads, rows, left=len(heads))
+
+
+def _signed(head: Headline, value: float) -> str:
+    return f"{100 * value:+.2f}" if head.form.endswith("%") else f"{value:+.4f}"
