@@ -8,6 +8,7 @@ import numpy as np
 from rnncli.coloured_words import STYLE as WORDS_STYLE
 from rnncli.coloured_words import pieces_html
 from rnncli.data.rows import short_label
+from rnncli.errors import shown_on_one_line
 from rnncli.explaining import BASELINES, Explanation
 from rnncli.gate_pictures import STYLE as STEPS_STYLE
 from rnncli.gate_pictures import gates_svg, gradients_svg
@@ -79,7 +80,8 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
     subject, found, method = explanation.subject, explanation.attribution, explanation.method
     label, predicted = _name(explanation, explanation.label), _name(explanation, explanation.predicted)
     p = explanation.probabilities
-    lines = [f"Predicted: <strong>{predicted}</strong>, probability {p[explanation.predicted]:.4f}."]
+    asked = f" for {escape(shown_on_one_line(subject.asked))}" if subject.asked else ""
+    lines = [f"Predicted{asked}: <strong>{predicted}</strong>, probability {p[explanation.predicted]:.4f}."]
     if explanation.label != explanation.predicted:
         lines.append(f"Explained: <strong>{label}</strong>, probability {p[explanation.label]:.4f}.")
     how = f"integrated gradients at {found.steps} points"
@@ -87,16 +89,18 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
         how = "gradient times input, which need not add up"
     lines += [
         f"Log-odds of {label}: {found.score:+.3f};",
-        f"where every word is {BASELINES[method.baseline]}, {found.baseline_score:+.3f}.",
+        f"where every {subject.noun} is {BASELINES[method.baseline]}, {found.baseline_score:+.3f}.",
         f"The pushes add up to {explanation.scores.sum():+.3f}, off by {abs(found.error):.1g} ({how}).",
     ]
     if explanation.leave_one_out is not None and explanation.rank_correlation is not None:
-        lines.append(f"Rank correlation with leaving each word out: {explanation.rank_correlation:+.3f}.")
+        lines.append(f"Rank correlation with leaving each {subject.noun} out: {explanation.rank_correlation:+.3f}.")
     unknown = sum(not known for known in subject.known)
     if unknown:
-        lines.append(f"{unknown} of {len(subject.tokens)} words are unknown to the model: <em>in italics</em>.")
+        lines.append(
+            f"{unknown} of {len(subject.tokens)} {subject.noun}s are unknown to the model: <em>in italics</em>."
+        )
     if subject.unread:
-        lines.append(f"{subject.unread} words beyond data.max_length were not read: they are pale.")
+        lines.append(f"{subject.unread} {subject.noun}s beyond data.max_length were not read: they are pale.")
     labels = subject.labels
     away = f"towards {_name(explanation, 1 - explanation.label)}" if len(labels) == 2 else f"away from {label}"
     return [
@@ -112,9 +116,12 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
     scores, left_out = explanation.scores, explanation.leave_one_out
     full = float(np.abs(scores).max()) or 1.0
     extra = "" if left_out is None else '<th class="number">left out</th>'
-    rows = [f'<tr><th>word</th><th class="number">no.</th><th class="number">push</th>{extra}<th></th></tr>']
+    heads = (
+        f'<th>{explanation.subject.noun}</th><th class="number">no.</th><th class="number">push</th>{extra}<th></th>'
+    )
+    rows = [f"<tr>{heads}</tr>"]
     for place in explanation.strongest(top):
-        word = escape(short_label(explanation.written(place) or explanation.tokens[place]))
+        word = escape(short_label(explanation.shown(place)))
         unknown = "" if explanation.subject.known[place] else " <em>(unknown)</em>"
         cells = [f"<td>{word}{unknown}</td>", f'<td class="number">{place + 1}</td>']
         cells.append(f'<td class="number">{scores[place]:+.3f}</td>')

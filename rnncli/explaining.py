@@ -10,9 +10,11 @@ from rnncli.coloured_words import Piece
 from rnncli.data.rows import short_label
 from rnncli.data.tokenizers import LINE_BREAK
 from rnncli.errors import ConfigError, RnncliError
+from rnncli.gate_traces import Trace
 from rnncli.layers.activations import softmax
 from rnncli.packing import Array
-from rnncli.subjects import Subject, classified_text
+from rnncli.score_functions import score_function, scores_without, trace_of
+from rnncli.subjects import Subject, shown_token, subject_of
 from rnncli.trained import Trained
 
 MethodName = Literal["integrated", "gradient"]
@@ -42,6 +44,7 @@ class Method(NamedTuple):
 
 
 INTEGRATED = Method()
+MOST_LABELS = 20  # whose probabilities the JSON has
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Explanation:
     attribution : Attribution
         The pushes, and the log-odds they explain.
     leave_one_out : ndarray of shape (T,) or None
-        By how much the log-odds are higher with each word than without it.
+        By how much the log-odds are higher with each word than without it; NaN for the word that a tag is of.
     """
 
     subject: Subject
@@ -87,19 +90,25 @@ class Explanation:
     @property
     def rank_correlation(self) -> float | None:
         """Spearman's rank correlation of the pushes with leaving one out, where that was asked for."""
-        return None if self.leave_one_out is None else rank_correlation(self.scores, self.leave_one_out)
+        if self.leave_one_out is None:
+            return None
+        there = ~np.isnan(self.leave_one_out)
+        return rank_correlation(self.scores[there], self.leave_one_out[there])
+
+    def trace(self) -> Trace:
+        """Return gates, states and gradients of the log-odds at each step."""
+        return trace_of(self.subject.read, self.subject.inputs, self.label, self.subject.layers)
 
     def strongest(self, count: int | None = None) -> list[int]:
         """Return the places of the tokens that pushed the most, in either direction, the strongest first."""
         order: list[int] = np.argsort(-np.abs(self.scores), kind="stable").tolist()
         return order[:count]
 
-    def written(self, place: int) -> str:
-        """Return a token as the text has it."""
-        if self.subject.spans is None:
-            return self.subject.tokens[place]
-        start, end = self.subject.spans[place]
-        return self.subject.text[start:end]
+    def shown(self, place: int) -> str:
+        """Return a token as the text has it, where that can be read, else as the model does."""
+        subject = self.subject
+        start, end = (0, 0) if subject.spans is None else subject.spans[place]
+        return shown_token(subject.text[start:end] or subject.tokens[place])
 
     def pieces(self) -> list[Piece]:
         """Return the text as its author wrote it, with the push of each word; or its tokens where they are not found.
@@ -136,12 +145,15 @@ class Explanation:
             if subject.spans is not None:
                 word["start"], word["end"] = subject.spans[number]
             if self.leave_one_out is not None:
-                word["leave_one_out"] = float(self.leave_one_out[number])
+                effect = float(self.leave_one_out[number])
+                word["leave_one_out"] = None if np.isnan(effect) else effect
+        likeliest = np.argsort(-self.probabilities, kind="stable")[:MOST_LABELS].tolist()
         out: dict[str, Any] = {
             "text": subject.text,
+            "asked": subject.asked or None,
             "label": subject.labels[self.label],
             "predicted": subject.labels[self.predicted],
-            "probabilities": dict(zip(subject.labels, self.probabilities.tolist(), strict=True)),
+            "probabilities": {subject.labels[place]: float(self.probabilities[place]) for place in likeliest},
             "log_odds": found.score,
             "method": self.method.name,
             "baseline": self.method.baseline,
@@ -162,6 +174,7 @@ def explain(
     text: str,
     *,
     label: str | None = None,
+    word: int | None = None,
     method: Method = INTEGRATED,
     leave_one_out: bool = False,
 ) -> Explanation:
@@ -170,11 +183,13 @@ def explain(
     Parameters
     ----------
     trained : Trained
-        A loaded classifier.
+        A loaded checkpoint of any task.
     text : str
-        Any text.
+        Any text; see :func:`rnncli.subjects.subject_of`.
     label : str, optional
-        What is explained; what is predicted when not given.
+        What is explained: a label, a tag, a token that could come next; what is predicted when not given.
+    word : int, optional
+        Of a tagger, the word whose tag is explained, from 1.
     method : Method
         How.
     leave_one_out : bool
@@ -189,11 +204,12 @@ def explain(
     Raises
     ------
     ConfigError
-        If the model does not have that label.
+        If the model does not have that label, word or baseline.
     RnncliError
         If the model's score of the text is not finite.
     """
-    return explain_subject(classified_text(trained, text), label=label, method=method, leave_one_out=leave_one_out)
+    subject = subject_of(trained, text, word)
+    return explain_subject(subject, label=label, method=method, leave_one_out=leave_one_out)
 
 
 def explain_subject(
@@ -209,7 +225,7 @@ def explain_subject(
     x = subject.inputs
     method = method._replace(baseline=_baseline(subject, method.baseline))
     baseline = np.broadcast_to(subject.baselines[method.baseline], x.shape)
-    f = subject.score(chosen)
+    f = score_function(subject.read, chosen)
     if method.name == "gradient":
         found = gradient_times_input(f, x, baseline)
     else:
@@ -219,11 +235,14 @@ def explain_subject(
     without = None
     if leave_one_out:
         whole = log_odds(subject.scores[None].astype(np.float64), chosen)[0][0]
-        without = whole - subject.without(chosen).astype(np.float64)
+        nothing = subject.baselines.get("unknown", np.zeros_like(x[0]))[None]
+        without = whole - scores_without(x, subject.reader_without, chosen, nothing)
     return Explanation(subject, chosen, predicted, softmax(subject.scores), method, found, without)
 
 
 def _place(label: str, labels: tuple[str, ...]) -> int:
+    if label not in labels:  # a language model's labels may be in quotes
+        label = shown_token(label)
     if label not in labels:
         known = ", ".join(map(short_label, labels[:20])) + (", ..." if len(labels) > 20 else "")
         what = f"{short_label(label)!r} is not a label of the model"
@@ -243,7 +262,7 @@ def _baseline(subject: Subject, wanted: BaselineName) -> Any:
     if wanted == "even":
         T = len(subject.inputs)
         texts = np.stack([np.broadcast_to(vector, (T, len(vector))) for vector in subject.baselines.values()])
-        p = softmax(subject.read(texts).astype(np.float64))
+        p = softmax(subject.read(texts).scores.astype(np.float64))
         entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
         return names[int(entropy.argmax())]
     if wanted not in names:

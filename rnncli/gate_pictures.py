@@ -89,7 +89,7 @@ def gradients_svg(trace: Trace, tokens: Sequence[str], title: str) -> str:
     """
     figure = new_figure(9.6, 3.4 + 0.05 * max(map(len, _labels(tokens))))
     axis = subplots(figure)
-    curves = [("words |dx|", trace.input_gradient_norms)]
+    curves = [("input |dx|", trace.input_gradient_norms)]
     curves += [(f"{layer.name} |dh|", layer.gradient_norms) for layer in trace.layers]
     colours, dashes = (INK, BLUE, ORANGE, GREEN, VIOLET, RED), ("-", "--", "-.", ":")
     for number, (name, norms) in enumerate(curves):

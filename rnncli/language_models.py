@@ -165,11 +165,11 @@ class LanguageModel:
         OutputLoss
             In nats.
         """
-        return affine_softmax_loss(out, *self._output(), y, count, smoothing=smoothing)
+        return affine_softmax_loss(out, *self.output(), y, count, smoothing=smoothing)
 
     def nats(self, out: Array, y: IntArray) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
         """Return what each token costs, and whether it was the likeliest."""
-        return affine_softmax_nats(out, *self._output(), y)
+        return affine_softmax_nats(out, *self.output(), y)
 
     def backward(self, loss: OutputLoss, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter; the state before the steps is taken as given.
@@ -210,7 +210,8 @@ class LanguageModel:
                 grads["embedding.W"] = SparseRows(groups.values, rows)
         return grads
 
-    def _output(self) -> tuple[Array, Array]:
+    def output(self) -> tuple[Array, Array]:
+        """Return the weights of the output layer, (H, V) and (V,)."""
         w = self.params["embedding.W"].T if self.tied else self.params["output.w"]
         return w, self.params["output.b"]
 

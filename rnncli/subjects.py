@@ -1,20 +1,20 @@
-"""One text as a trained model reads it, with the functions that its prediction can be explained by."""
+"""One text as a trained model reads it, and what can be asked about its prediction: for a model of any task."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnncli.attributions import ScoreFunction
-from rnncli.config import Config
-from rnncli.data.batches import Batch, make_batch
-from rnncli.data.dataset import EncodedTexts
+from rnncli.config import Config, TaggingConfig
 from rnncli.data.spans import Span, token_spans
+from rnncli.data.tagging.batches import make_tagged_batch
+from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID
-from rnncli.gate_traces import Trace
-from rnncli.packing import Array, IntArray
-from rnncli.score_functions import classifier_score, classifier_scores, classifier_trace, classifier_without
+from rnncli.errors import ConfigError
+from rnncli.packing import Array
+from rnncli.readings import Reader, classifier_reader, language_reader, tagger_reader
+from rnncli.sampling import prompt_ids
 from rnncli.trained import Trained
 
 
@@ -31,40 +31,45 @@ class Subject:
     known : list of bool
         Whether the model knows each.
     spans : list of (start, end) or None
-        Where each lies in the text; None where that cannot be told.
-    unread : int
-        Tokens of the text that the model is not given, because of ``max_length``.
+        Where each lies in the text, nowhere if the ends are the same; None where that cannot be told.
     labels : sequence of str
         What can be predicted, C of them.
-    scores : ndarray of shape (C,)
-        Whose softmax is their probabilities.
     inputs : ndarray of shape (T, D)
         The embedded tokens.
     baselines : dict of str to ndarray of shape (D,)
         Embeddings that can stand for a token that says nothing.
+    layers : list of str
+        The name of each layer and direction, from the input on.
     read : callable
-        ``read(x)`` -> the scores (K, C) of embedded texts (K, T, D).
-    score : callable
-        ``score(label)`` -> the function of the inputs whose value is the log-odds of a label.
-    without : callable
-        ``without(label)`` -> the log-odds without each token, (T,).
-    trace : callable
-        ``trace(label)`` -> gates, states and gradients of the log-odds at each step.
+        Reads the inputs or others in their place: see :mod:`rnncli.readings`.
+    reader_without : callable
+        ``reader_without(t)`` -> what reads the text without token t; None where that makes no sense.
+    unread : int
+        Tokens of the text that the model is not given, because of ``max_length``.
+    noun : str
+        What a token is called.
+    asked : str
+        What the labels are of, such as ``the tag of word 3, "plays"``; empty for a text as a whole.
     """
 
     text: str
     tokens: list[str]
     known: list[bool]
     spans: list[Span] | None
-    unread: int
     labels: tuple[str, ...]
-    scores: Array
     inputs: Array
     baselines: dict[str, Array]
-    read: Callable[[Array], Array]
-    score: Callable[[int], ScoreFunction]
-    without: Callable[[int], Array]
-    trace: Callable[[int], Trace]
+    layers: list[str]
+    read: Reader
+    reader_without: Callable[[int], Reader | None]
+    unread: int = 0
+    noun: str = "word"
+    asked: str = ""
+    scores: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the text."""
+        object.__setattr__(self, "scores", self.read(self.inputs[None]).scores[0])
 
 
 def subject_of(trained: Trained, text: str, word: int | None = None) -> Subject:
@@ -75,38 +80,30 @@ def subject_of(trained: Trained, text: str, word: int | None = None) -> Subject:
     trained : Trained
         A loaded checkpoint.
     text : str
-        The text.
+        The text: of a tagger, words with white space between them; of a language model, what goes before.
     word : int, optional
         Of a tagger, the word whose tag is meant, from 1.
 
     Returns
     -------
     Subject
-        Its labels are those of a classifier.
+        Its labels are those of a classifier, the tags of a tagger, or the tokens that can come next.
 
     Raises
     ------
     ConfigError
-        If the word is missing or has no meaning.
+        If the word is missing, has no meaning or is not there, or a language model has nothing to begin with.
     """
-    return classified_text(trained, text)
+    task = trained.config.task
+    if task == "tagging":
+        return tagged_word(trained, text, word)
+    if word is not None:
+        raise ConfigError(f"is for taggers; this is a model of task {task}", where="--word", remedy="Leave it out")
+    return classified_text(trained, text) if task == "classification" else next_token(trained, text)
 
 
 def classified_text(trained: Trained, text: str) -> Subject:
-    """Return a text as a classifier reads it.
-
-    Parameters
-    ----------
-    trained : Trained
-        A loaded classifier.
-    text : str
-        Any text; one without tokens is read as the unknown one, as in training.
-
-    Returns
-    -------
-    Subject
-        With the tokens that ``max_length`` leaves.
-    """
+    """Return a text as a classifier reads it; one without tokens is read as the unknown one, as in training."""
     assert isinstance(trained.config, Config)
     model, data, vocabulary = trained.model, trained.config.data, trained.learned.vocabulary
     kind, lowercase = data.tokenizer.kind, data.tokenizer.lowercase
@@ -116,24 +113,79 @@ def classified_text(trained: Trained, text: str) -> Subject:
     if data.max_length is not None:
         kept = slice(data.max_length) if data.truncate == "head" else slice(-data.max_length, None)
     tokens = everything[kept] or [UNKNOWN]
-    ids = vocabulary.encode(tokens).astype(np.int64)
-    logits, _ = model.forward(_batch(ids), keep=False)
-    W = model.params["embedding.W"]
+    W, read = model.params["embedding.W"], classifier_reader(model)
     return Subject(
         text=text,
         tokens=tokens,
         known=[token in vocabulary and token != UNKNOWN for token in tokens],
         spans=None if spans is None else spans[kept],
-        unread=max(0, len(everything) - len(tokens)),
         labels=trained.learned.labels,
-        scores=model.class_scores(logits)[0],
-        inputs=W[ids],
+        inputs=W[vocabulary.encode(tokens)],
         baselines=word_baselines(W),
-        read=lambda x: classifier_scores(model, x),
-        score=lambda label: classifier_score(model, label),
-        without=lambda label: classifier_without(model, ids, label),
-        trace=lambda label: classifier_trace(model, ids, label),
+        layers=_layers(model.layers, model.directions),
+        read=read,
+        reader_without=lambda t: read,
+        unread=max(0, len(everything) - len(tokens)),
+        noun="character" if kind == "character" else "word",
     )
+
+
+def tagged_word(trained: Trained, text: str, word: int | None) -> Subject:
+    """Return a sentence as a tagger reads it, asked for the tag of one word, from 1."""
+    assert isinstance(trained.config, TaggingConfig)
+    model, codec, words = trained.model, trained.learned, text.split()
+    if word is None or not 1 <= word <= len(words):
+        what = "is missing" if word is None else f"{word} is not there"
+        raise ConfigError(
+            f"{what}: a tagger says something of each word, and this text has {len(words):,}",
+            where="--word",
+            remedy=f"Give the number of one, from 1 to {len(words):,}" if words else "Give a text with words",
+        )
+    texts = codec.encode([Sentence(tuple(words), (codec.tags[0],) * len(words), "", ())])
+    inputs = model.inputs(make_tagged_batch(texts, np.zeros(1, np.int64)))
+    read, before = tagger_reader(model, word - 1), tagger_reader(model, word - 2)
+    return Subject(
+        text=text,
+        tokens=words,
+        known=(texts.ids != UNKNOWN_ID).tolist(),
+        spans=token_spans(text, words, "whitespace", lowercase=False),
+        labels=codec.tags,
+        inputs=inputs,
+        baselines={"zero": np.zeros_like(inputs[0])},
+        layers=_layers(model.layers, model.directions),
+        read=read,
+        reader_without=lambda t: None if t == word - 1 else before if t < word - 1 else read,
+        asked=f"the tag of word {word}, {words[word - 1]}",
+    )
+
+
+def next_token(trained: Trained, text: str) -> Subject:
+    """Return a text as a language model reads it, asked for what comes next."""
+    model, codec = trained.model, trained.learned
+    ids = prompt_ids(codec, text)
+    names = [codec.decode([number]) for number in range(codec.size)]
+    shown = ["(end of text)" if n == codec.end_of_text else shown_token(name) for n, name in enumerate(names)]
+    character = getattr(codec, "kind", None) == "character"
+    W, read = model.params["embedding.W"], language_reader(model)
+    return Subject(
+        text=text,
+        tokens=[shown[number] for number in ids.tolist()],
+        known=[number != codec.unknown for number in ids.tolist()],
+        spans=_spans_of(text, [names[number] for number in ids.tolist()], character),
+        labels=tuple(shown),
+        inputs=W[ids],
+        baselines={"zero": np.zeros_like(W[0]), "mean": W.mean(axis=0)},
+        layers=_layers(model.layers, ("fwd",)),
+        read=read,
+        reader_without=lambda t: read if len(ids) > 1 else None,
+        noun="character" if character else "token",
+        asked="what comes next",
+    )
+
+
+def shown_token(token: str) -> str:
+    """Return a token as people can read it: in quotes where white space or nothing is to be seen."""
+    return token if token and token.strip() == token and token.isprintable() else repr(token)
 
 
 def word_baselines(W: Array) -> dict[str, Array]:
@@ -156,6 +208,17 @@ def word_baselines(W: Array) -> dict[str, Array]:
     return {name: vector.astype(W.dtype) for name, vector in vectors.items()}
 
 
-def _batch(ids: IntArray) -> Batch:
-    texts = EncodedTexts(ids.astype(np.int32), np.array([0, len(ids)]), np.zeros(1, np.int64))
-    return make_batch(texts, np.zeros(1, np.int64))
+def _layers(layers: int, directions: tuple[str, ...]) -> list[str]:
+    return [f"rnn{layer}.{direction}" for layer in range(layers) for direction in directions]
+
+
+def _spans_of(text: str, tokens: list[str], character: bool) -> list[Span] | None:
+    """Find the tokens of a language model, which may have begun with one that is not of the text."""
+    if character and 0 <= len(tokens) - len(text) <= 1:
+        return [(0, 0)] * (len(tokens) - len(text)) + [(n, n + 1) for n in range(len(text))]
+    for first in (0, 1):
+        for lowercase in (False, True):
+            spans = token_spans(text, tokens[first:], "whitespace", lowercase)
+            if spans is not None:
+                return [(0, 0)] * first + spans
+    return None

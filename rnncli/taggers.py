@@ -183,6 +183,14 @@ class Tagger:
         loss, dlogits = masked_softmax_loss(logits, y, y < logits.shape[1], total, smoothing=smoothing)
         return loss, int(np.count_nonzero(logits.argmax(axis=1) == y)), dlogits
 
+    def inputs(self, batch: TaggedBatch) -> Array:
+        """Return what the layers over words read, (R, D) in packed order: each word's numbers, then its spelling's."""
+        x = self.params["embedding.W"][batch.ids]
+        if batch.forms is None:
+            return x
+        seen, _ = self._spell(batch.forms, keep=False)
+        return np.concatenate([x, seen[batch.forms.of_word]], axis=1)
+
     def _names(self, prefix: str) -> list[list[str]]:
         if prefix == "rnn":
             return [

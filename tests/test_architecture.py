@@ -28,12 +28,12 @@ FLOORS: list[set[str]] = [
     {"config"},
     {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "confidence", "metrics_file"},
-    {"scoring", "language_scoring", "postmortem", "sharding", "sampling"}
+    {"scoring", "language_scoring", "postmortem", "sharding", "sampling", "event_files"}
     | {"score_functions", "gate_traces", "readings", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "progress", "recording"},
-    {"joining", "inventory", "predicting", "subjects"},
+    {"joining", "first_weights", "inventory", "predicting", "subjects"},
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
@@ -57,6 +57,7 @@ KNOWS_CONFIG = {
         "assembly",
         "trained",
         "inventory",
+        "first_weights",
         "joining",
         "predicting",
         "subjects",

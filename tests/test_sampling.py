@@ -23,7 +23,7 @@ def test_a_token_at_a_time_gives_the_scores_of_a_whole_reading(tmp_path, cell, t
     ids = np.asarray(data.train.tokens[:40], np.int64)
     steps = make_steps(ids[None], ids[None], np.zeros((1, 40), bool))
     out, _, _ = trainer.model.forward(steps, trainer.model.fresh_state(1))
-    w, b = trainer.model._output()
+    w, b = trainer.model.output()
     expected = out @ w + b
     for table in (True, False):
         monkeypatch.setattr("rnncli.sampling.MOST_TABLE", 2**26 if table else 0)

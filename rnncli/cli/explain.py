@@ -100,7 +100,7 @@ def command(
         for number, text in enumerate(texts or _texts(str(file)), start=1):
             subject = subject_of(trained, text, word)
             explanation = explain_subject(subject, label=label, method=how, leave_one_out=leave_one_out)
-            trace = subject.trace(explanation.label) if gates else None
+            trace = explanation.trace() if gates else None
             if page is not None or as_json:
                 found.append((explanation, trace))
             if not as_json:

@@ -76,13 +76,14 @@ def _summary(explanation: Explanation) -> list[str]:
     labels = subject.labels
     label = short_label(labels[explanation.label])
     p = explanation.probabilities
-    lines = [f"predicted   {short_label(labels[explanation.predicted])}, {percent(p[explanation.predicted])}"]
+    asked = f": {shown_on_one_line(subject.asked)}" if subject.asked else ""
+    lines = [f"predicted   {short_label(labels[explanation.predicted])}, {percent(p[explanation.predicted])}{asked}"]
     share = "" if explanation.label == explanation.predicted else f", {percent(p[explanation.label])}"
     against = "all others" if len(labels) != 2 else short_label(labels[1 - explanation.label])
     lines.append(f"explained   log-odds of {label}{share} against {against}: {found.score:+.2f}")
     base = BASELINES[method.baseline]
-    total = f"{explanation.scores.sum():+.2f} together, from {found.baseline_score:+.2f} where every word is {base}"
-    lines.append(f"pushes      {total}")
+    start = f"from {found.baseline_score:+.2f} where every {subject.noun} is {base}"
+    lines.append(f"pushes      {explanation.scores.sum():+.2f} together, {start}")
     if method.name == "integrated":
         enough = "" if abs(found.error) <= method.tolerance else f", more than {method.tolerance:g}: give more --steps"
         lines.append(f"method      integrated gradients at {found.steps} points, off by {abs(found.error):.1g}{enough}")
@@ -91,15 +92,15 @@ def _summary(explanation: Explanation) -> list[str]:
     if explanation.leave_one_out is not None:
         rho = explanation.rank_correlation
         agreement = "not defined" if rho is None else f"{rho:+.2f}"
-        lines.append(f"left out    rank correlation of pushes with leaving each word out: {agreement}")
-    unknown = [explanation.written(n) for n, known in enumerate(subject.known) if not known]
+        lines.append(f"left out    rank correlation of pushes with leaving each {subject.noun} out: {agreement}")
+    unknown = [explanation.shown(n) for n, known in enumerate(subject.known) if not known]
     if unknown:
         named = list(dict.fromkeys(short_label(word, WORD_WIDTH) for word in unknown))
         more = f" and {len(named) - MOST_UNKNOWN} more" if len(named) > MOST_UNKNOWN else ""
-        share = f"{len(unknown)} of {counted(len(subject.tokens), 'word')}"
+        share = f"{len(unknown)} of {counted(len(subject.tokens), subject.noun)}"
         lines.append(f"unknown     {share}: {', '.join(named[:MOST_UNKNOWN])}{more}")
     if subject.unread:
-        lines.append(f"not read    {counted(subject.unread, 'word')} beyond data.max_length")
+        lines.append(f"not read    {counted(subject.unread, subject.noun)} beyond data.max_length")
     return lines
 
 
@@ -153,7 +154,7 @@ def text_lines(pieces: Sequence[Piece], look: Look, *, mark: float = 0.0) -> lis
             peaks.append(peak)
             line, used, peak, blanks = "", 0, 0.0, 0
         line += " " * blanks + styled
-        used, blanks = used + blanks + size, 1
+        used, blanks = used + blanks + size, 0 if _is_blank(chunk[-1]) else 1
         peak = max(peak, *(abs(piece.push or 0) for piece in chunk))
     lines.append(line)
     peaks.append(peak)
@@ -167,8 +168,7 @@ def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece] | None]:
     chunk: list[Piece] = []
     ends = 2
     for piece in pieces:
-        text = piece.text if piece.push is None else " ".join(piece.text.splitlines())
-        for number, part in enumerate(text.split("\n")):
+        for number, part in enumerate(piece.text.split("\n")):
             if number:
                 if chunk:
                     yield chunk
@@ -177,7 +177,10 @@ def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece] | None]:
                     yield None
                 ends += 1
             if piece.push is not None:
-                chunk.append(piece)
+                chunk.append(piece._replace(text=part))
+                if part.isspace():  # a character of its own
+                    yield chunk
+                    chunk, ends = [], 0
                 continue
             words = part.split()
             if chunk and (not words or part[0].isspace()):
@@ -190,6 +193,10 @@ def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece] | None]:
                     chunk, ends = [], 0
     if chunk:
         yield chunk
+
+
+def _is_blank(piece: Piece) -> bool:
+    return piece.push is not None and piece.text.isspace()
 
 
 def _styled(piece: Piece, full: float, mark: float, look: Look) -> str:
@@ -238,10 +245,11 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     scores, left_out = explanation.scores, explanation.leave_one_out
     places = explanation.strongest(look.top)
     full = float(np.abs(scores).max()) or 1.0
-    heads = ["word", "no.", "push"] + ([] if left_out is None else ["left out"])
+    noun = explanation.subject.noun
+    heads = [noun, "no.", "push"] + ([] if left_out is None else ["left out"])
     rows = []
     for place in places:
-        name = short_label(explanation.written(place) or explanation.tokens[place], WORD_WIDTH)
+        name = short_label(explanation.shown(place), WORD_WIDTH)
         row = [name + ("" if explanation.subject.known[place] else " (unknown)"), str(place + 1)]
         row.append(f"{scores[place]:+.2f}")
         if left_out is not None:
@@ -256,7 +264,7 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     rest = len(scores) - len(places)
     if rest:
         others = float(scores.sum() - scores[places].sum())
-        out.append(f"the other {counted(rest, 'word')}: {others:+.2f} together")
+        out.append(f"the other {counted(rest, noun)}: {others:+.2f} together")
     return [*out, *_legend(explanation)]
 
 
@@ -285,7 +293,7 @@ def trace_lines(trace: Trace, probability: float, look: Look) -> list[str]:
         A curve for each layer, on a logarithmic scale of its own; and a table of gates.
     """
     T = len(trace.dx)
-    curves = [("words |dx|", trace.input_gradient_norms)]
+    curves = [("input |dx|", trace.input_gradient_norms)]
     curves += [(f"{layer.name} |dh|", layer.gradient_norms) for layer in trace.layers]
     names = max(len(name) for name, _ in curves)
     room = max(8, min(T, look.width - names - 24))
