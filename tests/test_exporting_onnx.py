@@ -18,10 +18,13 @@ from tiny_tasks import language_values, tagging_config, tagging_values, trainer_
 from rnncli.config.language_model import LanguageModelConfig
 from rnncli.config.model import ModelConfig
 from rnncli.data.encoding import frozen_texts
+from rnncli.data.language.word_codec import WordCodec
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tokenizers import make_tokenizer, tokenizer_rules
+from rnncli.data.vocabulary import Vocabulary
 from rnncli.errors import RnncliError
-from rnncli.exporting import onnx_file, onnx_graph, onnx_models
+from rnncli.exporting import onnx_file, onnx_layers, onnx_models
+from rnncli.exporting.onnx_metadata import codec_facts
 from rnncli.exporting.onnx_models import build_graph
 from rnncli.exporting.verify_onnx import (
     classifier_pairs,
@@ -188,7 +191,7 @@ def test_padding_keeps_the_order_of_the_texts():
 
 def planted(monkeypatch, name):
     """Make a mistake that an exporter may make."""
-    arranged, pool = onnx_graph._arranged, onnx_graph.pool
+    arranged, pool = onnx_layers._arranged, onnx_layers.pool
 
     def without_state_bias(cell, Wx, Wh, b, *more):
         return arranged(cell, Wx, Wh, b, *(array * 0 for array in more))
@@ -204,9 +207,9 @@ def planted(monkeypatch, name):
 
     monkeypatch.setattr(
         *{
-            "gates": (onnx_graph, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2), "rnn": (0,)}),
-            "state bias": (onnx_graph, "_arranged", without_state_bias),
-            "one weight": (onnx_graph, "_arranged", nudged),
+            "gates": (onnx_layers, "_GATES", {"lstm": (0, 1, 2, 3), "gru": (0, 1, 2), "rnn": (0,)}),
+            "state bias": (onnx_layers, "_arranged", without_state_bias),
+            "one weight": (onnx_layers, "_arranged", nudged),
             "another pooling": (onnx_models, "pool", all_real),
         }[name]
     )
@@ -389,6 +392,18 @@ def test_the_rules_cut_as_the_tokenizer_does(kind, lowercase, text):
     assert follow(rules, text) == make_tokenizer(kind, lowercase)(text)
 
 
+@pytest.mark.parametrize("kind", ["word", "whitespace", "character"])
+@given(text=HOSTILE)
+def test_the_rules_of_a_language_model_do_too(kind, text):
+    codec = WordCodec(kind, True, Vocabulary(["<unk>", "a", "\n", "n't", "."]), with_end=False)
+    rules = json.loads(json.dumps(codec_facts(codec)))["tokenizer"]
+    tokens = follow(rules, text)
+    if rules["line_ends"]:
+        lines = [follow(rules, line) for line in text.split("\n")]
+        tokens = [token for line in lines for token in ["\n", *line]][1:]
+    assert codec.vocabulary.encode(tokens).tolist() == codec.encode(text).tolist()
+
+
 def test_what_is_too_large_for_one_file_is_refused(cli, exported, monkeypatch):
     monkeypatch.setattr(onnx_file, "MOST_BYTES", 100)
     before = exported.read_bytes()
@@ -422,6 +437,36 @@ def test_without_its_data_it_is_compared_on_texts_made_of_the_vocabulary(cli, ex
     assert report["checked_on"].startswith("64 texts made of the vocabulary (")
     assert "tiny.csv" in report["checked_on"]
     assert 0 < report["difference"]["largest"] < CLOSE
+
+
+@pytest.mark.parametrize("task", ["tagging", "language_model"])
+def test_so_are_taggers_and_language_models(cli, workdir, task):
+    if task == "tagging":
+        path = write_conllu(workdir / "x.conllu")
+        values, name = tagging_values(path), "64 sentences made of the vocabulary ("
+    else:
+        path = write_text(workdir / "x.txt")
+        values, name = language_values(path), "512 tokens drawn from the vocabulary ("
+    assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
+    checkpoint = f"runs/{values['name']}/best.safetensors"
+    own = json.loads(cli("export", checkpoint, "--to", "onnx", "--json").out)
+    assert re.match(r"\d+ (sentences|tokens) of validation part \(0\.[23]\) of ", own["checked_on"])
+    path.unlink()
+    report = json.loads(cli("export", checkpoint, "--to", "onnx", "--json").out)
+    assert report["checked_on"].startswith(name)
+    assert 0 < report["difference"]["largest"] < CLOSE
+
+
+def test_data_without_texts_is_as_good_as_none(cli, workdir):
+    test = workdir / "none.csv"
+    test.write_text("text,label\nx y,pos\n")
+    data = {"test": {"format": "csv", "path": str(test)}}
+    values = tiny_values(write_csv(workdir / "tiny.csv"), name="c", data=data)
+    assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
+    for rows, name in (("x y,pos\n", "1 text of test data "), ("", "64 texts made of the vocabulary (")):
+        test.write_text(f"text,label\n{rows}")
+        report = json.loads(cli("export", "runs/c/best.safetensors", "--to", "onnx", "--json").out)
+        assert report["checked_on"].startswith(name)
 
 
 def test_the_mean_weights_of_a_run_are_what_is_exported(cli, workdir):

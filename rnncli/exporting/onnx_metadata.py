@@ -49,14 +49,25 @@ def metadata_of(trained: Trained) -> dict[str, str]:
             "characters": None if learned.characters is None else learned.characters.tokens,
         }
     else:
-        facts |= _codec(learned) | {"unknown": learned.unknown, "end_of_text": learned.end_of_text}
+        facts |= codec_facts(learned) | {"unknown": learned.unknown, "end_of_text": learned.end_of_text}
     return {key: json.dumps(value) for key, value in facts.items()}
 
 
-def _codec(codec: TextCodec) -> dict[str, Any]:
-    """Return how a language model makes ids of a text: by a vocabulary, or by a ``tokenizer.json``."""
+def codec_facts(codec: TextCodec) -> dict[str, Any]:
+    """Return how a language model makes ids of a text.
+
+    Parameters
+    ----------
+    codec : TextCodec
+        Any.
+
+    Returns
+    -------
+    dict
+        ``tokenizer``: for sub-words the contents of a ``tokenizer.json``, otherwise rules, with ``line_ends`` if the
+        lines of a text are cut one by one and a token for the line end is put between; then also ``vocabulary``.
+    """
     if isinstance(codec, WordCodec):
         rules = tokenizer_rules(codec.kind, codec.lowercase)
-        # Words are cut out of lines; the line end is a token, as it is among characters anyhow.
         return {"vocabulary": codec.vocabulary.tokens, "tokenizer": {**rules, "line_ends": codec.kind != "character"}}
     return {"tokenizer": json.loads(json.loads(codec.to_json())["tokenizer"])}

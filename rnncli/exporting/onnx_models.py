@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.exporting.onnx_graph import Graph, embed, pool, recurrent_layer
+from rnncli.exporting.onnx_graph import Graph
+from rnncli.exporting.onnx_layers import embed, pool, recurrent_layer
 from rnncli.language_models import LanguageModel
 from rnncli.models import Model
 from rnncli.packing import Array

@@ -69,11 +69,11 @@ def _own(trained: Trained) -> Sample:
         rows = _some(rows)
         ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, data.max_length, data.truncate)
         texts = frozen_texts(ids, offsets, np.zeros(len(rows), np.int64))
-        return Sample(texts, f"{len(rows):,} texts of {_first_part(name)}")
+        return Sample(texts, f"{_count(rows, 'text')} of {_first_part(name)}")
     if isinstance(config, TaggingConfig):
         sentences, name = sentences_of_config(config)
         kept = _some(sentences)
-        return Sample(learned.encode(kept), f"{len(kept):,} sentences of {_first_part(name)}")
+        return Sample(learned.encode(kept), f"{_count(kept, 'sentence')} of {_first_part(name)}")
     text, name = text_of_config(trained, None)
     ids = np.array(text.tokens[:TEXT_TOKENS], np.int64)
     return Sample(ids, f"{len(ids):,} tokens of {_first_part(name)}")
@@ -105,6 +105,10 @@ def _some(texts: list[Item]) -> list[Item]:
     if not texts:
         raise DataError("its data has no texts")
     return texts[:TEXTS]
+
+
+def _count(items: Sequence[Any], what: str) -> str:
+    return f"{len(items):,} {what}{'' if len(items) == 1 else 's'}"
 
 
 def _first_part(name: str) -> str:

@@ -70,7 +70,22 @@ def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any, where
 
 
 def classifier_pairs(session: Any, model: Model, texts: EncodedTexts) -> Iterator[tuple[Array, Array]]:
-    """Yield the probabilities of each batch by the model and by its graph, (N, C)."""
+    """Yield the probabilities of each batch by the model and by its graph, (N, C).
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The graph.
+    model : Model
+        The original.
+    texts : EncodedTexts
+        Any.
+
+    Yields
+    ------
+    ours, theirs : ndarrays of shape (N, C), in packed order
+        By the model and by its graph.
+    """
     for rows in _batches(len(texts)):
         batch = make_batch(texts, rows)
         logits, _ = model.forward(batch, keep=False)
@@ -80,7 +95,22 @@ def classifier_pairs(session: Any, model: Model, texts: EncodedTexts) -> Iterato
 
 
 def tagger_pairs(session: Any, model: Tagger, texts: TaggedTexts) -> Iterator[tuple[Array, Array]]:
-    """Yield the probabilities of each batch by the model and by its graph, (R, C)."""
+    """Yield the probabilities of each batch by the model and by its graph, (R, C).
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The graph.
+    model : Tagger
+        The original.
+    texts : TaggedTexts
+        Any.
+
+    Yields
+    ------
+    ours, theirs : ndarrays of shape (R, C), in packed order
+        By the model and by its graph.
+    """
     for rows in _batches(len(texts)):
         batch = make_tagged_batch(texts, rows)
         logits, _ = model.forward(batch, keep=False)
@@ -96,7 +126,22 @@ def tagger_pairs(session: Any, model: Tagger, texts: TaggedTexts) -> Iterator[tu
 
 
 def language_pairs(session: Any, model: LanguageModel, ids: IntArray) -> Iterator[tuple[Array, Array]]:
-    """Yield the probabilities of two windows, of which the second goes on with the states of the first."""
+    """Yield the probabilities of two windows, of which the second goes on with the states of the first.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The graph.
+    model : LanguageModel
+        The original.
+    ids : ndarray of int, shape (total,)
+        At least two.
+
+    Yields
+    ------
+    ours, theirs : ndarrays of shape (R, V)
+        By the model and by its graph.
+    """
     N = max(1, min(STREAMS, len(ids) // 16))
     T = len(ids) // N
     dense = ids[: N * T].reshape(N, T)
