@@ -15,7 +15,7 @@ STYLE = """
 .words .against { background: rgba(var(--against), var(--size)); }
 .words .for.much { border-bottom: 2px solid rgb(var(--for)); }
 .words .against.much { border-bottom: 2px dashed rgb(var(--against)); }
-.words .unknown { font-style: italic; color: var(--faint); }
+.words .unknown { font-style: italic; text-decoration: underline dotted; }
 .words .unread { opacity: 0.5; }
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 from rnncli.coloured_words import STYLE as WORDS_STYLE
 from rnncli.coloured_words import pieces_html
 from rnncli.data.rows import short_label
+from rnncli.data.tokenizers import LINE_BREAK
 from rnncli.errors import shown_on_one_line
 from rnncli.explaining import BASELINES, Explanation
 from rnncli.gate_pictures import STYLE as STEPS_STYLE
@@ -19,7 +20,9 @@ _STYLE = """
 .legend span { padding: 0.1em 0.4em; border-radius: 0.2em; }
 .legend .for { background: rgba(var(--for), 0.5); border-bottom: 2px solid rgb(var(--for)); }
 .legend .against { background: rgba(var(--against), 0.5); border-bottom: 2px dashed rgb(var(--against)); }
-.bar { min-width: 12rem; width: 100%; }
+th { white-space: nowrap; }
+.bars { width: 100%; max-width: 48rem; }
+.bar { width: 100%; min-width: 5rem; }
 .bar div { height: 0.9em; margin-top: 0.3em; border-radius: 0.15em; }
 .bar .for { background: rgb(var(--for)); }
 .bar .against { background: repeating-linear-gradient(90deg, rgb(var(--against)) 0 4px, transparent 4px 6px); }
@@ -71,7 +74,8 @@ def _name(explanation: Explanation, place: int) -> str:
 
 
 def _title(explanation: Explanation, number: int) -> str:
-    start = short_label(" ".join(explanation.subject.text.split()), TITLE_LENGTH)
+    text = LINE_BREAK.sub(" ", explanation.subject.text)
+    start = short_label(" ".join(text.split()), TITLE_LENGTH)
     return f"{number}. {_name(explanation, explanation.predicted)}: {escape(start)}"
 
 
@@ -80,8 +84,9 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
     subject, found, method = explanation.subject, explanation.attribution, explanation.method
     label, predicted = _name(explanation, explanation.label), _name(explanation, explanation.predicted)
     p = explanation.probabilities
-    asked = f" for {escape(shown_on_one_line(subject.asked))}" if subject.asked else ""
-    lines = [f"Predicted{asked}: <strong>{predicted}</strong>, probability {p[explanation.predicted]:.4f}."]
+    asked = escape(shown_on_one_line(subject.asked)) or "predicted"
+    asked = asked[0].upper() + asked[1:]
+    lines = [f"{asked}: <strong>{predicted}</strong>, probability {p[explanation.predicted]:.4f}."]
     if explanation.label != explanation.predicted:
         lines.append(f"Explained: <strong>{label}</strong>, probability {p[explanation.label]:.4f}.")
     how = f"integrated gradients at {found.steps} points"
@@ -96,9 +101,8 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
         lines.append(f"Rank correlation with leaving each {subject.noun} out: {explanation.rank_correlation:+.3f}.")
     unknown = sum(not known for known in subject.known)
     if unknown:
-        lines.append(
-            f"{unknown} of {len(subject.tokens)} {subject.noun}s are unknown to the model: <em>in italics</em>."
-        )
+        share = f"{unknown} of {len(subject.tokens)} {subject.noun}s"
+        lines.append(f"{share} are unknown to the model: <em>in italics</em>, underlined with dots.")
     if subject.unread:
         lines.append(f"{subject.unread} {subject.noun}s beyond data.max_length were not read: they are pale.")
     labels = subject.labels
@@ -132,7 +136,7 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
         width = 100 * abs(scores[place]) / full
         cells.append(f'<td class="bar"><div class="{side}" style="width: {width:.1f}%"></div></td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return ["<h3>The strongest words</h3>", f'<div class="scroll"><table>{"".join(rows)}</table></div>']
+    return ["<h3>The strongest words</h3>", f'<div class="scroll"><table class="bars">{"".join(rows)}</table></div>']
 
 
 def _traced(trace: Trace, tokens: Sequence[str], number: int) -> list[str]:

@@ -59,9 +59,10 @@ def gates_svg(layer: LayerTrace, tokens: Sequence[str], title: str) -> str:
     meanings = MEANINGS[_cell_name(layer)]
     for axis, name in zip(axes, names, strict=True):
         values = layer.values[name][:, order].T
-        bound = 1.0 if name in layer.sigmoids else float(np.abs(values).max()) or 1.0
+        # A hundredth of the values may lie beyond what gets the full colour, lest a few of them pale the rest.
+        bound = 1.0 if name in layer.sigmoids else float(np.quantile(np.abs(values), 0.99)) or 1.0
         axis.imshow(_coloured(values / bound), aspect="auto", interpolation="none")
-        scale = "0 clear, 1 blue" if name in layer.sigmoids else f"blue up to +{bound:.2g}, orange down to -{bound:.2g}"
+        scale = "0 clear, 1 blue" if name in layer.sigmoids else f"blue to +{bound:.2g}, orange to -{bound:.2g}"
         axis.set_title(f"{name}  {meanings[name]}: {scale}", loc="left", fontsize=9, color=INK)
         axis.set_yticks([])
         axis.set_ylabel(f"{values.shape[0]} units", fontsize=8)

@@ -78,7 +78,7 @@ def _summary(explanation: Explanation) -> list[str]:
     p = explanation.probabilities
     asked = f": {shown_on_one_line(subject.asked)}" if subject.asked else ""
     lines = [f"predicted   {short_label(labels[explanation.predicted])}, {percent(p[explanation.predicted])}{asked}"]
-    share = "" if explanation.label == explanation.predicted else f", {percent(p[explanation.label])}"
+    share = "" if explanation.label == explanation.predicted else f" ({percent(p[explanation.label])})"
     against = "all others" if len(labels) != 2 else short_label(labels[1 - explanation.label])
     lines.append(f"explained   log-odds of {label}{share} against {against}: {found.score:+.2f}")
     base = BASELINES[method.baseline]
