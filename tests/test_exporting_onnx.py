@@ -26,6 +26,7 @@ from rnncli.errors import RnncliError
 from rnncli.exporting import onnx_file, onnx_layers, onnx_models
 from rnncli.exporting.onnx_metadata import codec_facts
 from rnncli.exporting.onnx_models import build_graph
+from rnncli.exporting.samples import sample_of
 from rnncli.exporting.verify_onnx import (
     classifier_pairs,
     language_pairs,
@@ -467,6 +468,26 @@ def test_data_without_texts_is_as_good_as_none(cli, workdir):
         test.write_text(f"text,label\n{rows}")
         report = json.loads(cli("export", "runs/c/best.safetensors", "--to", "onnx", "--json").out)
         assert report["checked_on"].startswith(name)
+
+
+def test_texts_without_end_are_cut(cli, workdir):
+    test = workdir / "long.csv"
+    test.write_text(f"text,label\n{'good bad ' * 5000},pos\nbad,neg\n")
+    data = {"test": {"format": "csv", "path": str(test)}, "max_length": None}
+    values = tiny_values(write_csv(workdir / "tiny.csv"), data=data)
+    assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
+    sample = sample_of(load_trained(Path("runs/tiny/best.safetensors")))
+    assert sample.data.lengths.tolist() == [1000, 1]
+
+    word = "\t".join(["x" * 500, "_", "NOUN", *"______"])
+    long = "".join(f"{n}\t{word}\n" for n in range(1, 2001))
+    (workdir / "long.conllu").write_text(long + "\n")
+    data = {"test": {"format": "conllu", "path": str(workdir / "long.conllu")}}
+    values = tagging_values(write_conllu(workdir / "x.conllu"), data={**data, "spelling": {"max_length": 400}})
+    assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
+    sample = sample_of(load_trained(Path("runs/tiny-tagger/best.safetensors")))
+    assert sample.data.lengths.tolist() == [1000]
+    assert np.diff(sample.data.spellings.offsets).tolist() == [100]
 
 
 def test_the_mean_weights_of_a_run_are_what_is_exported(cli, workdir):

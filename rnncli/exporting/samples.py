@@ -21,6 +21,9 @@ TEXTS = 256
 MADE_UP_TEXTS = 64
 MADE_UP_LENGTH = 60  # tokens, at most
 TEXT_TOKENS = 512  # of one text, for a language model
+# One text of a million tokens would pad all others of its batch to that.
+MOST_TOKENS = 1000  # of a text or sentence
+MOST_CHARACTERS = 100  # of a word
 
 
 class Sample(NamedTuple):
@@ -49,7 +52,7 @@ def sample_of(trained: Trained) -> Sample:
     Returns
     -------
     Sample
-        At most ``TEXTS`` texts; of a language model at most ``TEXT_TOKENS`` tokens.
+        At most ``TEXTS`` texts of at most ``MOST_TOKENS`` tokens; of a language model at most ``TEXT_TOKENS`` tokens.
     """
     try:
         return _own(trained)
@@ -67,12 +70,13 @@ def _own(trained: Trained) -> Sample:
         data = config.data
         tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
         rows = _some(rows)
-        ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, data.max_length, data.truncate)
+        longest = min(data.max_length or MOST_TOKENS, MOST_TOKENS)
+        ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, longest, data.truncate)
         texts = frozen_texts(ids, offsets, np.zeros(len(rows), np.int64))
         return Sample(texts, f"{_count(rows, 'text')} of {_first_part(name)}")
     if isinstance(config, TaggingConfig):
         sentences, name = sentences_of_config(config)
-        kept = _some(sentences)
+        kept = [_cut(sentence) for sentence in _some(sentences)]
         return Sample(learned.encode(kept), f"{_count(kept, 'sentence')} of {_first_part(name)}")
     text, name = text_of_config(trained, None)
     ids = np.array(text.tokens[:TEXT_TOKENS], np.int64)
@@ -98,6 +102,12 @@ def _made_up(trained: Trained) -> Sample:
 def _sentence(words: Sequence[str], tag: str, rng: np.random.Generator) -> Sentence:
     chosen = tuple(words[number] for number in rng.integers(0, len(words), rng.integers(1, MADE_UP_LENGTH + 1)))
     return Sentence(chosen, (tag,) * len(chosen), "", (0,) * len(chosen))
+
+
+def _cut(sentence: Sentence) -> Sentence:
+    """Return the beginning of a sentence, and of its words, of a usual length."""
+    words = tuple(word[:MOST_CHARACTERS] for word in sentence.words[:MOST_TOKENS])
+    return sentence._replace(words=words, tags=sentence.tags[:MOST_TOKENS])
 
 
 def _some(texts: list[Item]) -> list[Item]:
