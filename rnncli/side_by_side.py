@@ -60,8 +60,11 @@ class Judged:
     @property
     def figures(self) -> dict[str, Any]:
         """The figures that are not lists: measured now, or else those that the run has recorded."""
-        found = self.outcome.report if self.outcome else self.record.recorded
-        return {key: value for key, value in found.items() if key not in LISTS}
+        if self.outcome is None:
+            return self.record.recorded
+        found = {key: value for key, value in self.outcome.report.items() if key not in LISTS}
+        entities = found.get("entities")
+        return {**found, "entity_f1": entities["f1"]} if entities else found
 
 
 def judge(records: Sequence[RunRecord], reader: Reader, *, draws: int = DRAWS) -> list[Judged]:

@@ -1,6 +1,8 @@
 """Figures as people read them, with their units."""
 
+import json
 import math
+from typing import Any
 
 
 def duration(seconds: float | None) -> str:
@@ -14,6 +16,13 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def setting(value: Any) -> str:
+    """Return the value of a config key as YAML has it, ``-`` where there is none."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def count(value: float | None, unit: str = "") -> str:

@@ -14,7 +14,7 @@ from rnncli.data.rows import short_label
 from rnncli.outcomes import GivenData, Headline, Reader
 from rnncli.run_records import load_records
 from rnncli.side_by_side import Judged, config_differences, differences, judge, run_figures, summary
-from rnncli.worded import chance
+from rnncli.worded import chance, setting
 
 COLOURS = {"better": "green", "worse": "red"}
 
@@ -125,10 +125,7 @@ def config_lines(runs: Sequence[Judged], settings: dict[str, list[Any]], width: 
     if not settings:
         return ["the configs are the same but for the name"]
     names = [short_label(run.record.name) for run in runs]
-    rows = [
-        [key, *("-" if value is None else short_label(_yaml(value)) for value in values)]
-        for key, values in settings.items()
-    ]
+    rows = [[key, *(short_label(setting(value)) for value in values)] for key, values in settings.items()]
     lines = table(["config", *names], rows, left=len(names) + 1)
     if max(map(columns, lines)) <= width:
         return lines
@@ -142,10 +139,6 @@ def config_lines(runs: Sequence[Judged], settings: dict[str, list[Any]], width: 
             ),
         ]
     return ["config", *lines]
-
-
-def _yaml(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _signed(head: Headline, value: float) -> str:

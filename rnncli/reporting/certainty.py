@@ -56,7 +56,7 @@ def _roc(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
         positive = short_label(labels[1])
     axes.set_aspect("equal")
     legend(axes, loc="lower right")
-    return inline_svg(figure, "ROC curve"), f"Positive: {positive}. The dotted line is what chance reaches."
+    return inline_svg(figure, "ROC curve"), f"Positive label: {positive}. The dotted line is what chance reaches."
 
 
 def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
@@ -65,16 +65,16 @@ def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[st
     label(upper, "Reliability", "", "right")
     label(lower, "", "confidence", "texts")
     diagonal(upper)
-    lowest = 1.0
+    left = bottom = 1.0
     for number, (place, run) in enumerate(runs):
         assert run.outcome is not None
         assert run.outcome.right is not None
         bins = reliability(run.outcome.details.probabilities.max(axis=1), run.outcome.right)
         name = f"{'' if alone else f'{plain(run.record.name)}, '}ECE {bins.error:.1%}"
-        low = _draw_bins(upper, lower, bins, look(place), number, name)
-        lowest = min(lowest, low, float(bins.confidence.min()))
-    upper.set_xlim(max(0.0, lowest - 0.03), 1.01)
-    upper.set_ylim(max(0.0, lowest - 0.03), 1.02)
+        left = min(left, float(bins.confidence.min()))
+        bottom = min(bottom, _draw_bins(upper, lower, bins, look(place), number, name))
+    upper.set_xlim(max(0.0, left - 0.03), 1.01)
+    upper.set_ylim(max(0.0, min(left, bottom) - 0.03), 1.02)
     for axis in (upper.yaxis, lower.xaxis):
         numbers_on(axis, ".0%")
     numbers_on(lower.yaxis)

@@ -35,12 +35,15 @@ def confusion(runs: Sequence[Judged]) -> Section | None:
         if run.outcome is None or run.outcome.right is None:
             continue
         labels, matrix = _matrix(run.outcome)
-        html += f"<h3>{escape(run.record.name)}</h3>" if len(runs) > 1 else ""
-        html += _matrix_html(labels, matrix) if len(labels) <= MOST_CLASSES else _pairs_html(labels, matrix)
+        name = f"<h3>{escape(run.record.name)}</h3>" if len(runs) > 1 else ""
+        shown = _matrix_html(labels, matrix) if len(labels) <= MOST_CLASSES else _pairs_html(labels, matrix)
+        html += f"<div>{name}{shown}</div>\n"
     if not html:
         return None
     return Section(
-        "Confusion", html + note("Shading: the share of the row. Blue, with a solid line: right; orange: wrong.")
+        "Confusion",
+        f'<div class="beside">{html}</div>'
+        + note("Shading: the share of the row. Blue, with a solid line: right; orange: wrong."),
     )
 
 
@@ -57,37 +60,46 @@ def scores(runs: Sequence[Judged]) -> Section | None:
     Section or None
         None likewise.
     """
-    found = {run.record.name: _scores(run.outcome) for run in runs if run.outcome and run.outcome.right is not None}
-    if not found:
+    known = [run for run in runs if run.outcome and run.outcome.right is not None]
+    if not known:
         return None
+    html = _table({run.record.name: _scores(run) for run in known})
+    entities = {run.record.name: found for run in known if (found := _entities(run))}
+    if entities:
+        html += f"<h3>Entities</h3>{_table(entities)}"
+    return Section("Scores by label", html)
+
+
+Scores = dict[str, dict[str, Any]]  # by label
+
+
+def _table(found: dict[str, Scores]) -> str:
+    """Lay out the scores of one run, or the F1 of several, the most frequent label first."""
     labels = list(dict.fromkeys(label for rows in found.values() for label in rows))
     support = {label: max(rows[label]["support"] for rows in found.values() if label in rows) for label in labels}
     labels.sort(key=lambda label: -support[label])
     shown = labels[:MOST_ROWS]
-    if len(found) == 1:
-        (rows,) = found.values()
-        heads = ["", "precision", "recall", "F1", "count"]
-        keys = ("precision", "recall", "f1")
-        lines = [
-            [short_label(label), *(f"{rows[label][key]:.2%}" for key in keys), f"{support[label]:,}"] for label in shown
-        ]
-    else:
-        heads = ["F1", *found, "count"]
-        lines = [
-            [
-                short_label(label),
-                *(f"{rows[label]['f1']:.2%}" if label in rows else "-" for rows in found.values()),
-                f"{support[label]:,}",
-            ]
-            for label in shown
-        ]
+    heads, keys = ["precision", "recall", "F1"], ["precision", "recall", "f1"]
+    columns = [(name, rows, key) for rows in found.values() for name, key in zip(heads, keys, strict=True)]
+    if len(found) > 1:
+        columns = [(f"F1, {name}", rows, "f1") for name, rows in found.items()]
+    lines = []
+    for label in shown:
+        cells = (f"{rows[label][key]:.2%}" if label in rows else "-" for _, rows, key in columns)
+        lines.append([short_label(label), *cells, f"{support[label]:,}"])
     more = note(f"And {len(labels) - len(shown)} rarer ones.") if len(labels) > len(shown) else ""
-    return Section("Scores by label", table_html(heads, lines) + more)
+    return table_html(["", *(name for name, _, _ in columns), "count"], lines) + more
 
 
-def _scores(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    rows = outcome.report.get("classes") or outcome.report.get("tags") or []
-    return {row.get("label") or row["tag"]: row for row in rows}
+def _scores(run: Judged) -> Scores:
+    report = run.outcome.report if run.outcome else {}
+    rows = report.get("classes") or report.get("tags") or []
+    return {row["label"] if "label" in row else row["tag"]: row for row in rows}
+
+
+def _entities(run: Judged) -> Scores:
+    entities = run.outcome.report.get("entities") if run.outcome else None
+    return {row["kind"]: row for row in entities["kinds"]} if entities else {}
 
 
 def _matrix(outcome: Outcome) -> tuple[list[str], Matrix]:
@@ -105,9 +117,8 @@ def _matrix(outcome: Outcome) -> tuple[list[str], Matrix]:
 
 def _matrix_html(labels: Sequence[str], matrix: Matrix) -> str:
     heads = "".join(f'<th scope="col" class="number">{escape(short_label(label, 16))}</th>' for label in labels)
-    head = (
-        f'<thead><tr><th class="faint">true \N{DOWNWARDS ARROW} predicted \N{RIGHTWARDS ARROW}</th>{heads}</tr></thead>'
-    )
+    corner = "true \N{DOWNWARDS ARROW} predicted \N{RIGHTWARDS ARROW}"
+    head = f'<thead><tr><th class="faint">{corner}</th>{heads}</tr></thead>'
     lines = []
     for true, (label, counts) in enumerate(zip(labels, matrix, strict=True)):
         total = sum(counts) or 1
@@ -138,6 +149,6 @@ def _pairs_html(labels: Sequence[str], matrix: Matrix) -> str:
     ]
     shown = sorted(wrong)[:MOST_CONFUSIONS]
     rows = [[short_label(labels[true]), short_label(labels[place]), f"{-count:,}"] for count, true, place in shown]
-    return table_html(["true", "predicted", "count"], rows, left=2) + note(
+    return table_html(["true", "predicted", "count"], rows, words=(0, 1)) + note(
         f"The {len(shown)} most frequent of {len(wrong):,} pairs of {len(labels)} labels."
     )

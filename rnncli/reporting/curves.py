@@ -93,7 +93,7 @@ def _figures(runs: Sequence[Judged]) -> tuple[str, str]:
         for number, (key, heading) in enumerate(keys):
             points = numbers(run.record.rows, "validation", key)
             style = look(place + number)
-            name = plain(run.record.name) if len(runs) > 1 else heading
+            name = plain(run.record.name) if len(runs) > 1 else heading if len(keys) > 1 else None
             dash = "-" if len(runs) > 1 else style.dash
             if points:
                 axes.plot(
@@ -149,16 +149,6 @@ def _gradient_norm(runs: Sequence[Judged]) -> tuple[str, str]:
     caption = "Before clipping."
     if len(clips) == 1 and (clip := clips.pop()) is not None:
         axes.axhline(clip, color=RED, linewidth=1, linestyle=(0, (6, 2)))
-        axes.text(
-            1,
-            clip,
-            "clipped above ",
-            color=RED,
-            fontsize=8.5,
-            ha="right",
-            va="bottom",
-            transform=axes.get_yaxis_transform(),
-        )
         caption = f"Before clipping to {clip:g}, the dashed line."
     if any(line.get_ydata().size for line in axes.lines):
         axes.set_yscale("log", subs=[])

@@ -1,6 +1,6 @@
 """HTML of a report: sections, tables, grids of figures. Texts are escaped here; arguments called html are not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -9,16 +9,17 @@ STYLE = """
 .figures figure { margin: 0.5rem 0; }
 details { margin: 0.5rem 0; } summary { cursor: pointer; }
 section { scroll-margin-top: 1rem; }
-.heat td { min-width: 3.2rem; }
-.heat th, .heat td { padding: 0.2rem 0.5rem; }
-.heat th.number { font-weight: 600; }
+.heat th, .heat td { padding: 0.2rem 0.4rem; }
+.heat thead th { font-size: 0.85rem; vertical-align: bottom; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 3rem; } .beside > div { max-width: 100%; }
 .mistake { border-left: 3px solid var(--line); padding-left: 0.8rem; margin: 1.2rem 0; }
 .mistake > div { max-height: 14rem; overflow-y: auto; }
 .mistake p { margin: 0.2rem 0; }
 mark { background: none; color: inherit; font-weight: 700; border-bottom: 3px solid rgb(var(--against)); }
 .tag { font-size: 0.85em; color: var(--faint); white-space: nowrap; }
 .key { display: inline-block; padding: 0 0.3em; border-radius: 0.2em; }
-.nowrap { white-space: nowrap; }
+.nowrap, .number, th { white-space: nowrap; }
+th[scope="row"] { position: sticky; left: 0; background: var(--paper); }
 """
 
 
@@ -51,7 +52,9 @@ def sections_html(sections: Sequence[Section]) -> str:
     return f"<nav><ul>{links}</ul></nav>\n{bodies}"
 
 
-def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, kind: str = "") -> str:
+def table_html(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: Container[int] = (0,), kind: str = ""
+) -> str:
     """Return a table of texts whose first column names the rows.
 
     Parameters
@@ -60,8 +63,8 @@ def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int
         The name of each column.
     rows : iterable of sequence of str
         The cells.
-    left : int
-        So many columns from the left are words; the others are numbers, which end at the same place.
+    words : container of int
+        The columns that are words; the others are numbers, which end at the same place.
     kind : str
         A class for the table.
 
@@ -70,7 +73,7 @@ def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int
     str
         It scrolls by itself where it is wider than the page.
     """
-    classes = ["" if place < left else ' class="number"' for place in range(len(heads))]
+    classes = ["" if place in words else ' class="number"' for place in range(len(heads))]
     head = "".join(f"<th{form}>{escape(text)}</th>" for text, form in zip(heads, classes, strict=True))
     lines = []
     for first, *others in rows:

@@ -20,7 +20,7 @@ from rnncli.tagger_evaluation import TaggerEvaluation
 MOST = 10  # of one run; of several, half of that each
 SHORTEST_LINE = 10  # characters, below which a line's mean says little
 LONGEST_TEXT = 4000  # characters shown of one
-_PALE = 0.05  # of the largest push, below which a word is left without
+_PALE = 0.1  # of the largest push, below which a word is left without
 
 STYLE = WORDS_STYLE
 
@@ -67,7 +67,7 @@ def _legend(title: str) -> str:
             "the model does not know; pale: what it did not read.</p>\n"
         )
     if title == "Costliest tags":
-        return note("Words whose right tag the model held least likely, in their sentences.")
+        return note("Words whose right tag was given the lowest probability, in their sentences.")
     return note(f"By bits per character, of lines of {SHORTEST_LINE} characters at least.")
 
 
@@ -126,7 +126,7 @@ def _tags(found: TaggerEvaluation, most: int) -> str:
     for place in worst:
         number, word = places[place]
         sentence, nats = found.sentences[number], found.nats[place]
-        likely = f"held {np.exp(-nats):.2g} likely" if np.isfinite(nats) else "unknown to the model"
+        likely = f"given {np.exp(-nats):.2g}" if np.isfinite(nats) else "a tag the model does not have"
         words = [
             f"<mark>{escape(shown_on_one_line(text))}</mark>" if other == word else escape(shown_on_one_line(text))
             for other, text in enumerate(sentence.words)
@@ -144,9 +144,9 @@ def _lines(lines: Sequence[LineCost], most: int) -> str:
     long = [line for line in lines if len(line.text) >= SHORTEST_LINE]
     worst = sorted(long, key=lambda line: -line.nats / (len(line.text) + 1))[:most]
     rows = [
-        [f"{line.nats / np.log(2) / (len(line.text) + 1):.2f}", f"{line.line:,}", _excerpt(line.text)] for line in worst
+        [f"{line.line:,}", f"{line.nats / np.log(2) / (len(line.text) + 1):.2f}", _excerpt(line.text)] for line in worst
     ]
-    return table_html(["bits/char", "line", "text"], rows, left=3) if rows else ""
+    return table_html(["line", "bits/char", "text"], rows, words=(0, 2)) if rows else ""
 
 
 def _excerpt(text: str) -> str:

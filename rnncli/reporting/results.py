@@ -6,7 +6,7 @@ from html import escape
 from rnncli.outcomes import Headline
 from rnncli.reporting.markup import Section, note, table_html
 from rnncli.side_by_side import Judged, config_differences, differences, summary
-from rnncli.worded import chance
+from rnncli.worded import chance, setting
 
 
 def results(runs: Sequence[Judged]) -> Section:
@@ -49,34 +49,35 @@ def _data(runs: Sequence[Judged]) -> str:
 
 def _differences(runs: Sequence[Judged]) -> str:
     head, first = runs[0].headline, runs[0].record.name
-    rows, html = [], ""
-    for pair in differences(runs):
+    html, pairs = "", differences(runs)
+    for pair in pairs:
         if "p" not in pair:
             html += note(f"{pair['run']} is not compared with {first}: {pair['not_compared']}.")
-            continue
-        low, high = (_signed(head, end) for end in pair["interval"])
-        p = [chance(pair["p"]), chance(pair["p_holm"])]
-        rows.append([pair["run"], _signed(head, pair["difference"]), f"{low} to {high}", *p, pair["verdict"]])
-        test = pair["test"]
-    if not rows:
-        return html
+    tested = [pair for pair in pairs if "p" in pair]
+    if not tested:
+        return f"<h3>Differences</h3>{html}"
+    several = len(tested) > 1
     points = ", points" if head.form.endswith("%") else ""
-    heads = [f"against {first}", f"{head.heading}{points}", "95% interval", "p", "p, Holm", ""]
-    by = "McNemar's exact test" if test == "McNemar" else "the paired bootstrap"
-    why = note(
-        f"Intervals by the bootstrap over {runs[0].outcome.unit if runs[0].outcome else ''}; p by {by}, and corrected "
-        "for the number of runs by Holm's rule."
-    )
-    return "<h3>Differences</h3>" + html + table_html(heads, rows) + why
+    heads = [f"against {first}", f"{head.heading}{points}", "95% interval", "p", *(["p, Holm"] if several else []), ""]
+    rows = []
+    for pair in tested:
+        ends = " to ".join(_signed(head, end) for end in pair["interval"])
+        chances = [chance(pair["p"]), *([chance(pair["p_holm"])] if several else [])]
+        rows.append([pair["run"], _signed(head, pair["difference"]), ends, *chances, pair["verdict"]])
+    by = "McNemar's exact test" if tested[0]["test"] == "McNemar" else "the paired bootstrap"
+    unit = next(run.outcome.unit for run in runs if run.outcome)
+    corrected = ", and corrected for the number of runs by Holm's rule" if several else ""
+    why = note(f"Intervals by the bootstrap over {unit}; p by {by}{corrected}.")
+    return f"<h3>Differences</h3>{html}{table_html(heads, rows, words=(0, len(heads) - 1))}{why}"
 
 
 def _settings(runs: Sequence[Judged]) -> str:
     found = config_differences([run.record for run in runs])
     if not found:
         return note("The configs are the same but for the name.")
-    rows = [[key, *("-" if value is None else str(value) for value in values)] for key, values in found.items()]
+    rows = [[key, *map(setting, values)] for key, values in found.items()]
     heads = ["", *(run.record.name for run in runs)]
-    return "<h3>Settings that differ</h3>" + table_html(heads, rows, left=len(heads))
+    return "<h3>Settings that differ</h3>" + table_html(heads, rows, words=range(len(heads)))
 
 
 def _signed(head: Headline, value: float) -> str:

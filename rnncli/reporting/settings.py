@@ -64,7 +64,7 @@ def environment(runs: Sequence[Judged]) -> Section:
         if any(value is not None for value in values):
             rows.append([name, *("-" if value is None else str(value) for value in values)])
     silent = [run.record.name for run in runs if not run.record.environment]
-    html = table_html(heads, rows, left=len(heads)) if rows else ""
+    html = table_html(heads, rows, words=range(len(heads))) if rows else ""
     if silent:
         html += note(f"Not recorded by the version that trained {', '.join(silent)}.")
     costs = [run.cost for run in runs]
