@@ -21,6 +21,7 @@ COMMANDS = [
         ["gradcheck"],
         ["layers"],
         ["verify-resume"],
+        ["predict"],
         ["sample"],
         ["export"],
         ["config"],
