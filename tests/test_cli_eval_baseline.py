@@ -182,7 +182,8 @@ def test_the_training_data_must_be_there(cli: Cli, classifier):
     Path("new.csv").write_text("text,label\nfilm good,pos\n")
     Path("tiny.csv").unlink()
     done = cli("eval", classifier, "--data", "new.csv", "--baseline")
-    assert "tiny.csv" in done.failed()
+    line = done.failed()
+    assert "tiny.csv: there is no such file (--baseline trains on the model's training data)" in line
 
 
 def test_an_order_without_use_is_refused(cli: Cli, classifier, model):

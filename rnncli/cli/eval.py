@@ -20,6 +20,12 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+def _refuse_nan(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and value != value:  # which is in every range
+        raise click.BadParameter("nan is not a probability.", context, parameter)
+    return value
+
+
 @click.command("eval")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @takes_data
@@ -31,7 +37,12 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     help="Tokens of the longest n-grams of a language model's --baseline.  [default: 6 of characters, else 5]",
 )
 @click.option("--find-threshold", type=click.Choice(GOALS), help="Choose the threshold between two labels for this.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Call a text positive from this probability on.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    callback=_refuse_nan,
+    help="Call a text positive from this probability on.",
+)
 @click.option("--positive", metavar="LABEL", help="The label that a threshold is of.  [default: the second one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(**given: Any) -> None:

@@ -16,6 +16,7 @@ from rnncli.cli.tables import table
 from rnncli.comparing import mcnemar
 from rnncli.data.language.encoding import EncodedText
 from rnncli.data.tagging.sentences import Sentence
+from rnncli.errors import DataError
 from rnncli.evaluation import Evaluation
 from rnncli.extras import require
 from rnncli.trained import Trained
@@ -172,12 +173,15 @@ def better(report: dict[str, Any], found: Sequence[dict[str, Any]], column: _Col
 
 @contextmanager
 def _waiting() -> Iterator[None]:
-    """Say on a terminal that this takes a while, and take it back."""
+    """Say on a terminal that this takes a while, and take it back; say of an error what the data was read for."""
     shown = sys.stderr.isatty()
     if shown:
         click.echo(WAITING, err=True, nl=False)
     try:
         yield
+    except DataError as error:
+        what = f"{error.what} (--baseline trains on the model's training data)"
+        raise DataError(what, where=error.where, remedy=error.remedy) from error
     finally:
         if shown:
             click.echo("\r" + " " * len(WAITING) + "\r", err=True, nl=False)
