@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +59,14 @@ class Recorder:
         When the run was started, by ``time.perf_counter``; now when not given.
     figures : tuple of str
         The figures of a validation besides its loss.
+
+    Attributes
+    ----------
+    also : callable or None
+        Is given every row that is written from here on.
     """
+
+    also: Callable[[dict[str, Any]], None] | None = None
 
     def __init__(
         self, path: Path, sums: Sums, log_every: int, start: float | None = None, figures: tuple[str, ...] = ()
@@ -152,6 +159,8 @@ class Recorder:
         with _refusing(self.path):
             self._file.write(json.dumps(row).encode() + b"\n")
             self._file.flush()
+        if self.also is not None:
+            self.also(row)
         return row
 
 

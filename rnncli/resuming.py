@@ -18,6 +18,7 @@ SAFE = (
     "train.max_steps",
     "train.patience",
     "train.log_every",
+    "train.tensorboard",
     "train.validate_every",
     "train.checkpoint_every_steps",
     "train.checkpoint_every_minutes",

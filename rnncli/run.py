@@ -1,7 +1,7 @@
 """A training run from config to result: the whole walk."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,20 +10,22 @@ from rnncli.assembly import build_trainer
 from rnncli.averaging import averaged
 from rnncli.config import RunConfig
 from rnncli.data.word_vectors import check_word_vectors
-from rnncli.errors import ConfigError, GradientError, RnncliError
+from rnncli.errors import GradientError, RnncliError
+from rnncli.event_files import EventFile, require_tensorboard
+from rnncli.first_weights import take_first_weights
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
 from rnncli.machine import environment, physical_cores
+from rnncli.metrics_file import read_metrics
 from rnncli.postmortem import not_finite
 from rnncli.profiling import stage
 from rnncli.recording import Recorder, Sums
 from rnncli.resuming import changed_keys, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.tasks import task_of
-from rnncli.tasks.vectors import Coverage, take_vectors
+from rnncli.tasks.vectors import Coverage
 from rnncli.trained import load_trained, save_trained
 from rnncli.training import StepDone, Trainer, Validated
-from rnncli.work import trained_weights
 from rnncli.workers.exchange import Exchange
 from rnncli.workers.launch import processes
 from rnncli.workers.processes import WorkerError
@@ -116,6 +118,7 @@ def train_run(
     resume: bool = False,
     given: tuple[str, ...] = (),
     exchange: Exchange | None = None,
+    cache: Path = CACHE,
 ) -> Summary:
     """Train what a config says, into a folder.
 
@@ -135,6 +138,8 @@ def train_run(
         The ``--set`` arguments, which alone may change a resumed run's config.
     exchange : Exchange, optional
         To the processes that train together; without it, ``train.workers`` are started.
+    cache : Path
+        Folder of encoded data.
 
     Returns
     -------
@@ -147,6 +152,8 @@ def train_run(
         If anything the user gave cannot be used, a loss is not finite, or SIGINT, SIGTERM or SIGHUP came.
     """
     start = time.perf_counter()
+    if config.train.tensorboard:
+        require_tensorboard()
     if resume:
         run_dir.require_checkpoint()
     with ExitStack() as stack:
@@ -157,31 +164,29 @@ def train_run(
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
-        embedding = config.model.embedding
-        coverage = None
+        embedding, coverage = config.model.embedding, None
         if embedding.vectors is not None and not saved:  # before the data, which may take long to read
             check_word_vectors(embedding.vectors, embedding.dim)
         with stage("start-up"):
-            data = share_data(exchange, config, task_of(config).load(config, CACHE))
+            data = share_data(exchange, config, task_of(config).load(config, cache))
             trainer = build_trainer(config, data)
         if saved:
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
         else:
-            if embedding.vectors is not None:
-                coverage = take_vectors(trainer.model, embedding.vectors, task_of(config).words(data))
+            coverage = take_first_weights(trainer, config, data)
+            if coverage is not None:
                 progress.noted(str(coverage))
-            if config.init_from is not None:
-                _start_from(config.init_from, trainer, config, data)
-            if trainer.averages is not None:  # the means begin with these weights
-                trainer.averages.state.clear()
-                trainer.averages.prepare(trained_weights(trainer.model))
             run_dir.create(config)
         share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
         figures = tuple(figure.key for figure in trainer.work.figures)
         recorder = Recorder(run_dir.metrics, sums, config.train.log_every, start, figures)
         try:
+            if config.train.tensorboard:
+                began = time.time() - (time.perf_counter() - start) - sums.seconds
+                events = stack.enter_context(closing(EventFile(run_dir.events, read_metrics(run_dir.metrics), began)))
+                recorder.also = events.write
             first_step = trainer.step
             if saved:
                 recorder.resumed(first_step, changes)
@@ -212,18 +217,6 @@ def worker_count(config: RunConfig) -> int:
     if config.train.workers != "auto":
         return config.train.workers
     return max(1, min(physical_cores(), config.train.batch_size // FEWEST_TEXTS))
-
-
-def _start_from(checkpoint: str, trainer: Trainer, config: RunConfig, data: Any) -> None:
-    """Take over the weights of another run."""
-    source = load_trained(Path(checkpoint)).use_average()
-    if source.config.task != config.task:
-        raise ConfigError(
-            f"{checkpoint} is of task {source.config.task}, this config of {config.task}",
-            where="init_from",
-            remedy="Name a checkpoint of the same task",
-        )
-    task_of(config).take_weights(trainer.model, data, source, checkpoint)
 
 
 def _follow(

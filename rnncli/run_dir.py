@@ -45,6 +45,11 @@ class RunDir:
         return self.root / "best.safetensors"
 
     @property
+    def events(self) -> Path:
+        """The folder of event files for TensorBoard."""
+        return self.root / "tensorboard"
+
+    @property
     def _files(self) -> tuple[Path, ...]:
         # In the order in which they are removed: no checkpoint is ever without its metrics.
         return self.last, self.best, self.metrics, self.config
@@ -84,6 +89,10 @@ class RunDir:
         try:
             for file in self._files:
                 file.unlink(missing_ok=True)
+            for file in self.events.glob("events.out.tfevents.*"):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # something of the user's may be in it
+                self.events.rmdir()
             self.write_config(config)
         except OSError as error:
             raise cannot_write(self.root, error) from error

@@ -108,6 +108,13 @@ def recording(config: Config) -> Any:
     return [json.loads(line)["step"] for line in run_dir.metrics.read_text().splitlines()]
 
 
+def writing_events(config: Any) -> Any:
+    """Return how many event files a run leaves."""
+    run_dir = RunDir(Path("events") / config.name / str(config.train.tensorboard))
+    train_run(config, run_dir, Silent(), overwrite=True)
+    return len(list(run_dir.events.glob("*tfevents*")))
+
+
 def saving(config: Config) -> Any:
     """Return the step of the checkpoint that there is after each step."""
     run_dir = RunDir(Path("saved") / config.name)
@@ -294,6 +301,7 @@ ROWS: dict[str, Row] = {
     "train.batch_size": Row(5),
     "train.workers": Row(2, effect=sharing),
     "train.log_every": Row(3, {"train": {"log_every": 2}}, recording),
+    "train.tensorboard": Row(True, effect=writing_events),
     "train.validate_every": Row(3),
     "train.best_metric": Row("loss", {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),
     "train.patience": Row(1, {"optim": {"name": "adam", "lr": 0.5}, "train": {"epochs": 4}}),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from test_config_keys import folder, keys_of, recording, saving, sharing, starting, with_value
+from test_config_keys import folder, keys_of, recording, saving, sharing, starting, with_value, writing_events
 from tiny_runs import Silent, merged
 from tiny_tasks import language_values, tagging_values, trainer_of, write_conllu, write_text
 
@@ -74,6 +74,7 @@ LOOP: dict[str, Row] = {
     "train.batch_size": Row(5),
     "train.workers": Row(2, effect=sharing),
     "train.log_every": Row(2, {"train": {"log_every": 3}}, recording),
+    "train.tensorboard": Row(True, effect=writing_events),
     "train.validate_every": Row(3),
     "train.checkpoint_every_steps": Row(1, effect=saving),
     "train.checkpoint_every_minutes": Row(1e-9, effect=saving),

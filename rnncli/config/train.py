@@ -41,6 +41,7 @@ class LoopConfig(Section):
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
     )
     log_every: int = Field(default=50, ge=1, le=10**9, description="steps between two lines of metrics.jsonl")
+    tensorboard: bool = Field(default=False, description="write event files for TensorBoard beside metrics.jsonl")
     validate_every: int | None = Field(
         default=None, ge=1, le=10**9, description="steps between validations; null: each epoch"
     )
