@@ -1,4 +1,4 @@
-"""Models that read embedded texts: they score as the model does, and their gradients are those of finite differences."""
+"""Models that read embedded texts: they score as ever, and their gradients are those of finite differences."""
 
 import itertools
 from dataclasses import replace
