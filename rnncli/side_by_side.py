@@ -142,8 +142,8 @@ def run_figures(judged: Judged) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``checkpoint``, ``step``, ``epoch``, ``data``, ``units`` and ``unit`` (None if ``not_evaluated`` says why), the
-        figures of the task, ``interval`` (of the headline, None likewise), ``parameters`` and the cost.
+        ``name``, ``checkpoint``, ``step``, ``epoch``, ``data``, ``units`` and ``unit`` (None if ``not_evaluated`` says
+        why), the ``figures`` of the task, ``interval`` (of the headline, None likewise), ``parameters`` and the cost.
     """
     record, outcome = judged.record, judged.outcome
     return {

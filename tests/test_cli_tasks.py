@@ -6,17 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_runs import Cli, tiny_values, write_config, write_csv
-from tiny_tasks import language_values, tagging_values, write_conllu, write_text
-
-
-def write_columns(path: Path) -> Path:
-    """Write sentences with names, as CoNLL-2003 has them: IOB1 tags in the last of three columns."""
-    lines = ["-DOCSTART- -X- O", ""]
-    for number in range(40):
-        first, last = [("Ann", "Lee"), ("Bob", "Ray"), ("Cy", "Fox")][number % 3]
-        lines += [f"{first} N I-PER", f"{last} N I-PER", "saw V O", f"Town{number % 4} N I-LOC", ". . O", ""]
-    path.write_text("\n".join(lines) + "\n")
-    return path
+from tiny_tasks import language_values, tagging_values, write_columns, write_conllu, write_text
 
 
 @pytest.fixture

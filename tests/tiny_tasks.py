@@ -43,6 +43,16 @@ def write_conllu(path: Path, sentences: int = 40, seed: int = 1) -> Path:
     return path
 
 
+def write_columns(path: Path) -> Path:
+    """Write sentences with names, as CoNLL-2003 has them: IOB1 tags in the last of three columns."""
+    lines = ["-DOCSTART- -X- O", ""]
+    for number in range(40):
+        first, last = [("Ann", "Lee"), ("Bob", "Ray"), ("Cy", "Fox")][number % 3]
+        lines += [f"{first} N I-PER", f"{last} N I-PER", "saw V O", f"Town{number % 4} N I-LOC", ". . O", ""]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def language_values(path: Path | str, **changes: Any) -> dict[str, Any]:
     base = {
         "name": "tiny-lm",
