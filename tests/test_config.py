@@ -222,7 +222,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
-        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, workers, log_every, validate_every, checkpoint_every_steps, checkpoint_every_minutes, patience, on_nonfinite, best_metric, class_weights)"),
+        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, label_smoothing, average, average_last, workers, log_every, tensorboard, validate_every, checkpoint_every_steps, checkpoint_every_minutes, patience, on_nonfinite, best_metric, class_weights)"),
         # variants
         (DATA + "model:\n  rnn:\n    cell: lsmt", ":4: model.rnn.cell: 'lsmt' is not allowed (rnn, lstm, gru). Did you mean 'lstm'?"),
         (DATA + "model: {rnn: {cell: [1]}}", ":2: model.rnn.cell: a list is not allowed (rnn, lstm, gru)"),

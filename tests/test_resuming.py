@@ -286,6 +286,10 @@ REFUSED = [
     ("optim.beta1", 0.5),
     ("train.batch_size", 5),
     ("train.class_weights", "balanced"),
+    ("train.label_smoothing", 0.1),
+    ("train.average", 0.9),
+    ("train.average_last", 1),
+    ("model.embedding.vectors", "v.txt"),
     ("train.best_metric", "loss"),
 ]
 CHANGED = [
@@ -293,6 +297,7 @@ CHANGED = [
     ("train.max_steps", 7),
     ("train.patience", 3),
     ("train.log_every", 1),
+    ("train.tensorboard", True),
     ("train.validate_every", 2),
     ("train.checkpoint_every_steps", 4),
     ("train.checkpoint_every_minutes", 0.5),

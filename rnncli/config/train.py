@@ -37,6 +37,13 @@ class LoopConfig(Section):
         lt=1,
         description="part of a true label that is spread over all labels in the training loss",
     )
+    average: Averaging = None
+    average_last: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**6,
+        description="validate and keep the mean of the weights over so many epochs at the end; null: none",
+    )
     workers: int | Literal["auto"] = Field(
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
     )
@@ -53,13 +60,6 @@ class LoopConfig(Section):
     )
     patience: int | None = Field(
         default=None, ge=1, le=10**6, description="validations without improvement before stopping"
-    )
-    average: Averaging = None
-    average_last: int | None = Field(
-        default=None,
-        ge=1,
-        le=10**6,
-        description="validate and keep the mean of the weights over so many epochs at the end; null: none",
     )
     on_nonfinite: Literal["stop", "skip"] = Field(
         default="stop", description="what to do with a batch whose loss or gradient is not finite"
