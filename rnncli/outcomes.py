@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from rnncli.config import Config, LanguageConfig, TaggingConfig
 from rnncli.data.tagging.sentences import Sentence
+from rnncli.errors import ConfigError
 from rnncli.evaluation import evaluate, rows_of_config, source_for_file
 from rnncli.language_evaluation import LineCost, evaluate_text, line_costs, text_of_config
 from rnncli.packing import Array
@@ -161,6 +162,7 @@ class Reader:
 
     def _of_tagger(self, trained: Trained, config: TaggingConfig) -> Outcome:
         if self.given is not None:
+            _refuse(self.given.columns, config.task)
             config = with_test_data(config, self.given.path, self.given.format)
         sentences: list[Sentence]
         sentences, name = self._once(config, sentences_of_config)
@@ -178,6 +180,8 @@ class Reader:
 
     def _of_language_model(self, trained: Trained) -> Outcome:
         assert isinstance(trained.config, LanguageConfig)
+        if self.given is not None:
+            _refuse([*self.given.columns, *(["format"] if self.given.format else [])], trained.config.task)
         text, name = text_of_config(trained, None if self.given is None else self.given.path)
         found = evaluate_text(trained, text, by_token=True)
         lines = list(line_costs(found, trained.learned))
@@ -200,6 +204,13 @@ class Reader:
         if key not in self._found:
             self._found[key] = read(config)
         return self._found[key]
+
+
+def _refuse(given: Iterable[str], task: str) -> None:
+    """Raise for what only the data of other tasks is described by."""
+    for key in given:
+        option = f"--{key.replace('_', '-')}"
+        raise ConfigError(f"has no effect on task {task}", where=option, remedy="Leave it out")
 
 
 def _digest(units: Iterable[Iterable[str]]) -> str:

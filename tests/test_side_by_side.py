@@ -1,0 +1,141 @@
+"""Runs beside each other."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finished_runs import ENTITIES, GRU, LANGUAGE, RNN, TAGGER, THREE
+
+from rnncli.comparing import bootstrap, holm, mcnemar, percentiles
+from rnncli.errors import ConfigError, DataError
+from rnncli.outcomes import GivenData, Reader
+from rnncli.run_records import load_records
+from rnncli.side_by_side import config_differences, differences, judge, run_figures, summary
+
+
+def judged(*paths, given=None):
+    return judge(load_records(paths), Reader(given), draws=500)
+
+
+def with_right(run, right):
+    """Return a run that is right about other texts."""
+    outcome = replace(
+        run.outcome, right=right, counted=right.astype(float), report={**run.outcome.report, "accuracy": right.mean()}
+    )
+    (samples,) = bootstrap(outcome.counted, outcome.sizes, draws=500)
+    return replace(run, outcome=outcome, samples=samples)
+
+
+def test_the_interval_is_that_of_the_bootstrap(finished):
+    (run,) = judged(GRU)
+    figures = run_figures(run)
+    assert figures["interval"] == list(percentiles(bootstrap(run.outcome.counted, run.outcome.sizes, draws=500)[0]))
+    assert figures["figures"]["accuracy"] == run.outcome.report["accuracy"]
+    assert (figures["unit"], figures["units"]) == ("texts", len(run.outcome.counted))
+    assert figures["not_evaluated"] is None
+
+
+def test_classifiers_are_tested_by_mcnemar(finished):
+    gru, rnn = judged(GRU, RNN)
+    (pair,) = differences([gru, rnn])
+    assert pair["test"] == "McNemar"
+    assert pair["mcnemar"] == mcnemar(gru.outcome.right, rnn.outcome.right)._asdict()
+    assert pair["p"] == pair["p_holm"] == pair["mcnemar"]["p"]
+    assert pair["difference"] == rnn.outcome.report["accuracy"] - gru.outcome.report["accuracy"]
+    assert pair["interval"] == list(percentiles(rnn.samples - gru.samples))
+
+
+def test_verdicts(finished):
+    (gru,) = judged(GRU)
+    right = np.arange(len(gru.outcome.counted)) % 2 == 0
+    first = with_right(gru, right)
+    assert [pair["verdict"] for pair in differences([first, first])] == ["no clear difference"]
+    better, worse = with_right(gru, np.ones_like(right)), with_right(gru, np.zeros_like(right))
+    pairs = differences([first, better, worse, first])
+    assert [pair["verdict"] for pair in pairs] == ["better", "worse", "no clear difference"]
+    assert [pair["p_holm"] for pair in pairs] == holm([pair["p"] for pair in pairs])
+    assert max(pairs[0]["p_holm"], pairs[1]["p_holm"]) >= 2 * pairs[0]["p"]
+
+
+def test_of_a_language_model_less_is_better(finished):
+    (run,) = judged(LANGUAGE)
+    cheaper = replace(
+        run,
+        outcome=replace(run.outcome, report={**run.outcome.report, "bits_per_character": 0.5}),
+        samples=run.samples - 1,
+    )
+    (pair,) = differences([run, cheaper])
+    assert (pair["verdict"], pair["test"], pair["mcnemar"]) == ("better", "paired bootstrap", None)
+    assert pair["p"] < 0.01
+
+
+def test_taggers_are_tested_by_word_and_by_sentence(finished):
+    (run,) = judged(TAGGER)
+    (pair,) = differences([run, run])
+    assert (pair["test"], pair["p"], pair["verdict"]) == ("paired bootstrap", 1.0, "no clear difference")
+    assert pair["mcnemar"] == {"first_only": 0, "second_only": 0, "p": 1.0}
+
+
+def test_other_data_is_not_compared(finished):
+    (pair,) = differences(judged(GRU, THREE))
+    assert pair == {"run": "three", "with": "gru", "not_compared": "they were evaluated on different data"}
+
+
+def test_a_run_whose_data_is_gone_has_what_it_recorded(finished):
+    Path("tiny.csv").unlink()
+    gru, three = judged(GRU, THREE)
+    assert "tiny.csv" in gru.why
+    assert gru.figures["accuracy"] == gru.record.recorded["accuracy"]
+    assert run_figures(gru)["interval"] is None
+    assert summary(gru)["95% interval"] == "-"
+    assert summary(gru)["accuracy"] == f"{gru.record.recorded['accuracy']:.2%}"
+    assert three.outcome is not None
+    assert differences([three, gru])[0]["not_compared"] == "gru could not be evaluated"
+
+
+def test_given_data_that_cannot_be_read_is_an_error(finished):
+    with pytest.raises(DataError, match="none"):
+        judged(GRU, given=GivenData(Path("none.csv"), None, {}))
+
+
+def test_tasks_are_not_mixed(finished):
+    with pytest.raises(ConfigError, match=r"several tasks \(classification, tagging\)"):
+        judged(GRU, TAGGER)
+
+
+@pytest.mark.parametrize(
+    ("path", "headings"),
+    [
+        (GRU, ["accuracy", "95% interval", "macro F1", "loss, nats"]),
+        (TAGGER, ["accuracy", "95% interval", "unseen", "entities", "macro F1", "loss, nats"]),
+        (LANGUAGE, ["bits/char", "95% interval", "perplexity", "accuracy", "loss, nats"]),
+    ],
+)
+def test_a_summary_of_each_task(finished, path, headings):
+    (run,) = judged(path)
+    found = summary(run)
+    assert list(found) == [*headings, "parameters", "tokens/s", "whole run", "peak memory", "epoch"]
+    assert found["epoch"] == f"{run.record.recorded['epoch']} of 2"
+    assert found["peak memory"].endswith(" MB")
+
+
+def test_entities_are_in_the_summary(finished):
+    (run,) = judged(ENTITIES)
+    assert summary(run)["entities"] == f"{run.outcome.report['entities']['f1']:.2%}"
+
+
+def test_the_memory_of_one_process_of_several_is_called_so(finished):
+    (run,) = judged(GRU)
+    run.record.trained.progress["environment"]["processes"] = 2
+    assert summary(run)["peak memory"].endswith(" MB, first of 2")
+
+
+def test_config_differences_leave_out_the_name(finished):
+    found = config_differences(load_records([GRU, RNN]))
+    assert found["model.rnn.cell"] == ["gru", "rnn"]
+    assert found["train.epochs"] == [2, 1]
+    assert "name" not in found
+    shutil.copytree(GRU, "runs/again")
+    assert config_differences(load_records([GRU, Path("runs/again")])) == {}
