@@ -26,9 +26,9 @@ FLOORS: list[set[str]] = [
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
-    {"models", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
+    {"models", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "confidence", "metrics_file"},
-    {"scoring", "language_scoring", "postmortem", "sharding", "sampling", "event_files"}
+    {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
     | {"score_functions", "gate_traces", "readings", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks", "plan_figures"},
@@ -41,6 +41,7 @@ FLOORS: list[set[str]] = [
     {"run_records", "outcomes", "importing"},
     {"side_by_side"},
     {"reporting"},
+    {"api"},
     {"cli"},
     {"__main__", "worker"},
 ]
@@ -74,7 +75,10 @@ KNOWS_CONFIG = {
         "run_records",
         "outcomes",
         "side_by_side",
+        "start_facts",
+        "starting",
         "reporting",
+        "api",
         "cli",
     ),
     *("gradcheck.models", "gradcheck.sequences", "gradcheck.configured"),
@@ -119,7 +123,9 @@ def imports(source: str, module: str = "") -> Iterator[tuple[str, bool]]:
                 base = ".".join([*parts[: len(parts) - node.level], *([base] if base else [])])
             yield from ((f"{base}.{alias.name}", at_once) for alias in node.names)
         else:
-            inside = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            never = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"  # but by a type checker
+            inside = at_once and not (later or never)
             for child in ast.iter_child_nodes(node):
                 yield from visit(child, inside)
 
