@@ -15,6 +15,7 @@ from rnncli.errors import CheckpointError, ConfigError, DataError, GradientError
 
 COMMANDS = [
     *(
+        ["init"],
         ["plan"],
         ["train"],
         ["eval"],

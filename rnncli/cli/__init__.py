@@ -17,6 +17,7 @@ from rnncli.errors import RnncliError
 
 # Command name -> (module, short help). The function or group in the module is called `command`.
 COMMANDS = {
+    "init": ("rnncli.cli.init", "Look at data and write a config that trains on it."),
     "plan": ("rnncli.cli.plan", "Say what training will take: time, memory, disk."),
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),

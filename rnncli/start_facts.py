@@ -1,0 +1,208 @@
+"""What is in the data that a config is to be made for: how much, how long, which labels."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnncli.config import AnyConfig, parse_config
+from rnncli.data.language.sources import source_files
+from rnncli.data.readers import read_rows
+from rnncli.data.rows import Row
+from rnncli.data.sight import look
+from rnncli.data.tagging.readers import read_sentences
+from rnncli.data.text_files import read_lines
+from rnncli.data.tokenizers import TokenizerKind, make_tokenizer
+from rnncli.errors import DataError
+
+# Of more characters than this, every second text is cut into tokens; of twice as many, every fourth; and so on.
+ENOUGH_CHARACTERS = 2_000_000
+MOST_READ = 50_000_000  # characters of a text for a language model; the rest is taken to be like it
+
+# Kana and Han characters: between words that are written in them there are no blanks.
+_NO_BLANKS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_PART = re.compile(r"(?i)(?<![a-z])(train)(ing)?(?![a-z])")
+_VALID, _TEST = ("valid", "dev", "val", "validation"), ("test",)
+
+
+@dataclass
+class Facts:
+    """What was found in a source.
+
+    Attributes
+    ----------
+    task : str
+        What can be learned from it.
+    source : dict
+        Format, path and columns, as ``data.train`` takes them.
+    texts : int
+        Texts or sentences; 0 of a text for a language model.
+    labels : Counter of str
+        How often each label or tag is there.
+    lengths : ndarray of int
+        Tokens of texts; those of a part of the texts, where there are many.
+    words : Counter of str
+        How often each token is there, of those texts.
+    characters : int
+        Of a language model's text.
+    tokenizer : {"word", "character"}
+        What suits a classifier's texts.
+    bad : int
+        Rows that cannot be read.
+    first_bad : str
+        What is wrong with the first of them.
+    others : dict
+        Sources found beside this one: ``valid``, ``test``.
+    """
+
+    task: str
+    source: dict[str, Any]
+    texts: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    lengths: Any = field(default_factory=lambda: np.zeros(0, np.int64))
+    words: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
+    tokenizer: TokenizerKind = "word"
+    bad: int = 0
+    first_bad: str = ""
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note_bad(self, error: DataError) -> None:
+        """Count a row that cannot be read."""
+        self.bad += 1
+        self.first_bad = self.first_bad or str(error)
+
+
+def find_facts(task: str, source: dict[str, Any]) -> Facts:
+    """Read a source.
+
+    Parameters
+    ----------
+    task : str
+        The task.
+    source : dict
+        As ``data.train`` takes it.
+
+    Returns
+    -------
+    Facts
+        What is in it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read at all, or has nothing to learn from.
+    """
+    facts = Facts(task, source)
+    train = minimal(task, source).data.train
+    if task == "classification":
+        _read_texts(facts, read_rows(train, on_bad=facts.note_bad))
+    elif task == "tagging":
+        _read_sentences(facts, train)
+    else:
+        _read_text(facts, train)
+    if task != "language_model" and len(facts.labels) < 2:
+        name = "tag" if task == "tagging" else "label"
+        if not facts.labels:
+            raise DataError(f"no row of it can be read: {facts.first_bad}", where=source["path"])
+        raise DataError(
+            f"the only {name} is {next(iter(facts.labels))!r}; it takes two to learn from",
+            where=source["path"],
+            remedy=f"Add rows of another {name}, or name another column",
+        )
+    facts.others = dict(_others(task, facts.source))
+    return facts
+
+
+def minimal(task: str, source: dict[str, Any]) -> AnyConfig:
+    """Return the config of a task on a source, with every default."""
+    return parse_config({"task": task, "data": {"train": source}}, "rnncli init")
+
+
+def _read_texts(facts: Facts, rows: Iterator[Row]) -> None:
+    """Count texts, labels, lengths and tokens."""
+    first = list(islice(rows, 200))
+    beginning = "".join(row.text[:1000] for row in first)
+    if len(_NO_BLANKS.findall(beginning)) > 0.3 * max(len(beginning), 1):
+        facts.tokenizer = "character"
+    tokenize, lengths, characters, stride = make_tokenizer(facts.tokenizer, True), [], 0, 1
+    for number, row in enumerate(chain(first, rows)):
+        facts.texts += 1
+        facts.labels[row.label] += 1
+        if number % stride:
+            continue
+        tokens = tokenize(row.text)
+        lengths.append(max(len(tokens), 1))
+        facts.words.update(tokens)
+        characters += len(row.text)
+        if characters > ENOUGH_CHARACTERS:
+            stride, characters = 2 * stride, 0
+    facts.lengths = np.array(lengths, np.int64)
+
+
+def _read_sentences(facts: Facts, train: Any) -> None:
+    """Count sentences, tags, lengths and words; try the other columns of CoNLL-U where the first is not filled in."""
+    columns = ("upos", "xpos", "feats") if facts.source["format"] == "conllu" else ("",)
+    for column in columns:
+        facts.bad, facts.first_bad, lengths = 0, "", []
+        if column:
+            train = train.model_copy(update={"column": column})
+        for sentence in read_sentences(train, on_bad=facts.note_bad):
+            lengths.append(len(sentence.words))
+            facts.labels.update(sentence.tags)
+            facts.words.update(word.lower() for word in sentence.words)
+        facts.texts, facts.lengths = len(lengths), np.array(lengths, np.int64)
+        if facts.texts > facts.bad:
+            facts.source = {**facts.source, **({"column": column} if column else {})}
+            return
+        facts.labels.clear()
+        facts.words.clear()
+
+
+def _read_text(facts: Facts, train: Any) -> None:
+    """Count characters, as far as it takes to know how many there are about."""
+    files = source_files(train)
+    sizes = [path.stat().st_size for path in files]
+    read = 0
+    for path, size in zip(files, sizes, strict=True):
+        for line in read_lines(path):
+            if line.problem is not None:
+                raise line.problem
+            facts.characters += len(line.text)
+            facts.words.update(line.text)
+        read += size
+        if facts.characters > MOST_READ:
+            facts.characters = int(facts.characters * sum(sizes) / max(read, 1))
+            return
+
+
+def _others(task: str, source: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what is to be validated on and tested with, where the names of files say so: train, dev, test."""
+    path = Path(source["path"])
+    if not _PART.search(path.name):
+        return
+    for part, names in (("valid", _VALID), ("test", _TEST)):
+        for name in names:
+            other = path.with_name(_PART.sub(name, path.name, count=1))
+            if other.exists() and _reads_alike(task, {**source, "path": str(other)}):
+                yield part, {**source, "path": str(other)}
+                break
+
+
+def _reads_alike(task: str, source: dict[str, Any]) -> bool:
+    """Tell whether a source is of the same format, with the same columns: its first row is read."""
+    try:
+        sight = look(Path(source["path"]))
+        if (sight.format, str(sight.path)) != (source["format"], source["path"]):
+            return False
+        section = minimal(task, source).data.train
+        if task == "classification":
+            return next(read_rows(section), None) is not None
+        return task != "tagging" or next(read_sentences(section), None) is not None
+    except DataError:
+        return False
