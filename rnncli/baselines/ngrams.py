@@ -79,9 +79,11 @@ def feature_matrix(features: Features, ids: NDArray[np.integer], offsets: IntArr
     rows = np.concatenate([text_of_word[known], text_of_pair[found]])
     columns = np.concatenate([ids[known] - 1, place[found] + features.tokens - 1])
     shape = (len(offsets) - 1, features.columns)
-    matrix = sparse.coo_matrix((np.ones(len(rows)), (rows, columns.astype(np.int32))), shape=shape).tocsr()
+    ones = np.ones(len(rows), np.int8)  # sums of these may overflow and are not used
+    matrix = sparse.coo_matrix((ones, (rows, columns.astype(np.int32))), shape=shape).tocsr()
+    del rows, columns, ones
     matrix.sum_duplicates()
-    matrix.data[:] = 1
+    matrix.data = np.ones(matrix.nnz)
     return matrix
 
 
