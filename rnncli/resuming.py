@@ -129,6 +129,16 @@ def _yaml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)  # which YAML reads too
 
 
+def refuse_imported(saved: Trained, where: str) -> None:
+    """Raise CheckpointError for a checkpoint of ``rnncli import``, which has weights and nothing else of a run."""
+    if "imported" in saved.progress:
+        raise CheckpointError(
+            f"was imported from {saved.progress['imported']}, which has weights alone: there is no run to go on with",
+            where=where,
+            remedy=f"Start one from its weights: --set init_from={where}",
+        )
+
+
 def restore_trainer(trainer: Trainer, saved: Trained, data: Any, where: str) -> None:
     """Bring a fresh trainer to where a checkpoint was.
 
@@ -163,12 +173,6 @@ def restore_trainer(trainer: Trainer, saved: Trained, data: Any, where: str) -> 
 def _refuse_incomplete(trainer: Trainer, saved: Trained, where: str) -> None:
     """Raise for counters or moments that are missing or not of their kind."""
     problem = ""
-    if "imported" in saved.progress:
-        raise CheckpointError(
-            f"was imported from {saved.progress['imported']}, which has weights alone: there is no run to go on with",
-            where=where,
-            remedy=f"Start one from its weights: --set init_from={where}",
-        )
     try:
         progress = _SavedProgress.model_validate(saved.progress)
     except ValidationError as error:

@@ -20,7 +20,7 @@ from rnncli.metrics_file import read_metrics
 from rnncli.postmortem import not_finite
 from rnncli.profiling import stage
 from rnncli.recording import Recorder, Sums
-from rnncli.resuming import changed_keys, restore_trainer
+from rnncli.resuming import changed_keys, refuse_imported, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.tasks import task_of
 from rnncli.tasks.vectors import Coverage
@@ -161,6 +161,8 @@ def train_run(
         exchange = exchange or stack.enter_context(processes(worker_count(config)))
         go_back = f"To go on from the one beside it: cp {{beside}} {run_dir.last}"
         saved = load_trained(run_dir.last, instead=go_back) if resume else None
+        if saved:
+            refuse_imported(saved, str(run_dir.last))
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()

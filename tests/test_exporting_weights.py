@@ -274,7 +274,7 @@ def test_a_token_that_numpy_would_change_is_refused(tmp_path):
 
 # ---- the programs of the docs ---------------------------------------------------------------------------------------
 
-# Runs a program of the docs in each of some folders, and what it made on the texts; one process, as torch starts slowly.
+# Runs a program of the docs in each of some folders, and then the model that it made; one process, as torch is slow.
 CHECK = """
 import json, os, runpy, sys
 import numpy as np

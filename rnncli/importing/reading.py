@@ -38,7 +38,7 @@ def read_weights(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """
     try:
         with path.open("rb") as file:
-            _refuse_pickle(path, file.read(2))
+            _refuse_pickle(path, file.read(9))
         with safe_open(path, framework="np") as opened:
             metadata = dict(opened.metadata() or {})
             if KEY in metadata:
@@ -105,7 +105,8 @@ def read_texts(path: Path, what: str) -> list[str]:
 
 
 def _refuse_pickle(path: Path, start: bytes) -> None:
-    if start[:1] == b"\x80" or start == b"PK":
+    # A safetensors file begins with the length of its header, 8 bytes that may be any, and the header's first brace.
+    if start[8:] != b"{" and (start[:1] == b"\x80" or start[:2] == b"PK"):
         kind = "pickle" if start[:1] == b"\x80" else "zip archive"
         safe = path.with_suffix(".safetensors").name
         raise CheckpointError(
