@@ -11,7 +11,7 @@ from tiny_runs import Cli, tiny_values, write_config, write_csv
 from tiny_tasks import language_values, tagging_values, write_conllu, write_text
 
 from rnncli import baseline_evaluation
-from rnncli.cli.eval_baseline import _ACCURACY, _LOSS, better
+from rnncli.cli.eval_baseline import _ACCURACY, _ENTITIES, _LOSS, better
 
 
 def train(cli: Cli, values: dict) -> str:
@@ -60,6 +60,7 @@ def test_a_classifier_beside_the_majority_and_nb_svm(cli: Cli, classifier):
     for name, one in figures.items():
         assert table[name][:3] == [f"{one['accuracy']:.2%}", f"{one['macro_f1']:.2%}", f"{one['loss']:.4f}"]
         assert re.fullmatch(r"\d+\.\d s", table[name][3])
+    assert table["this model (gru)"][3] == f"{report['training_seconds']:.1f} s"
     plain = cli("eval", classifier).out
     assert shown.startswith(plain[: plain.rindex(" in ")])
     assert "baselines" not in plain
@@ -106,9 +107,13 @@ def test_entities_are_scored_where_the_tags_are_theirs(cli: Cli, workdir):
     values["data"]["train"] = {"format": "columns", "path": "ner.txt"}
     checkpoint = train(cli, values)
     table = rows_of_table(cli("eval", checkpoint, "--baseline").out)
-    assert table[""][2] == "entity F1"
-    assert table["most frequent tag by word"][::2][:2] == ["100.00%", "100.00%"]
-    assert table["most frequent tag"][2] == "0.00%"
+    assert table[""][:3] == ["entity F1", "accuracy", "unseen"]
+    assert table["most frequent tag by word"][:2] == ["100.00%", "100.00%"]
+    assert table["most frequent tag"][:2] == ["0.00%", "40.00%"]
+    found = {"name": "a", "entities": {"f1": 0.75}}
+    assert better({"entities": {"f1": 0.5}}, [found], _ENTITIES, "words") == (
+        "A: better than this model, 75.00% against 50.00% in entity F1."
+    )
 
 
 def test_a_language_model_beside_n_grams(cli: Cli, model):

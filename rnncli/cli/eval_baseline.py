@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -32,12 +32,21 @@ class _Column(NamedTuple):
     head: str
     key: str
     form: str
+    within: str | None = None  # the part of a report that has it
+    unit: str = ""
+    sign: int = 1  # -1: less is better
+
+    def of(self, report: dict[str, Any]) -> float | None:
+        """Return the figure; None where there is nothing to count."""
+        part = report if self.within is None else report[self.within]
+        value: float | None = None if part is None else part[self.key]
+        return value
 
 
 _ACCURACY, _MACRO_F1 = _Column("accuracy", "accuracy", ".2%"), _Column("macro F1", "macro_f1", ".2%")
-_LOSS = _Column("loss", "loss", ".4f")
+_LOSS = _Column("loss", "loss", ".4f", unit=" nats per token", sign=-1)
 _UNSEEN = _Column("unseen", "unseen_accuracy", ".2%")
-_ENTITIES = _Column("entity F1", "entity_f1", ".2%")
+_ENTITIES = _Column("entity F1", "f1", ".2%", within="entities", unit=" in entity F1")
 _OF_LANGUAGE = (_LOSS, _Column("perplexity", "perplexity", ",.3f"), _Column("bits/char", "bits_per_character", ".4f"))
 
 
@@ -46,7 +55,7 @@ def need_packages() -> None:
     require("sklearn.linear_model", extra="sklearn", purpose="the baselines of a classifier")
 
 
-def of_classifier(trained: Trained, evaluation: Evaluation, options: EvalOptions) -> list[dict[str, Any]]:
+def of_classifier(trained: Trained, evaluation: Evaluation, options: EvalOptions) -> dict[str, Any]:
     """Train the baselines of a classifier, print them unless JSON is asked for, and return their figures."""
     with _waiting():
         found = classifier_baselines(trained, evaluation.rows)
@@ -60,7 +69,7 @@ def of_tagger(
     sentences: Sequence[Sentence],
     predicted: Sequence[Sequence[str]],
     options: EvalOptions,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Train the baselines of a tagger, print them unless JSON is asked for, and return their figures."""
     with _waiting():
         found = tagger_baselines(trained, sentences)
@@ -70,13 +79,14 @@ def of_tagger(
         for tag, true in zip(ours, s.tags, strict=True)
     )
     right = np.array([tag == true for tag, true in pairs])
-    columns = (_ACCURACY, _UNSEEN, _MACRO_F1 if report["entities"] is None else _ENTITIES)
+    # Where most words are outside of any entity, a tagger that finds none has a high accuracy.
+    columns = (_ACCURACY, _UNSEEN, _MACRO_F1) if report["entities"] is None else (_ENTITIES, _ACCURACY, _UNSEEN)
     return _show(trained, report, right, found, columns, "words", options)
 
 
 def of_language_model(
     trained: Trained, report: dict[str, Any], text: EncodedText, options: EvalOptions
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Count the n-grams that a language model is set beside, print them unless JSON is asked for, and return them."""
     with _waiting():
         found = language_baselines(trained, text, options.order)
@@ -91,10 +101,11 @@ def _show(
     columns: Sequence[_Column],
     unit: str,
     options: EvalOptions,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
+    """Print the baselines below the model unless JSON is asked for, and return all figures."""
     figures = [_figures(right, baseline) for baseline in found]
+    spent = trained.progress.get("sums", {}).get("seconds")
     if not options.as_json:
-        spent = trained.progress.get("sums", {}).get("seconds")
         name = f"this model ({trained.config.model.rnn.cell})"
         methods = [(name, report, spent), *((one.name, one.report, one.seconds) for one in found)]
         width = shutil.get_terminal_size().columns
@@ -103,7 +114,7 @@ def _show(
             click.echo(line)
         if sentence := better(report, figures, columns[0], unit):
             click.echo(f"\n{click.wrap_text(sentence, min(width, WIDEST))}")
-    return figures
+    return {"training_seconds": spent, "baselines": figures}
 
 
 def _figures(right: NDArray[np.bool_] | None, baseline: Baseline) -> dict[str, Any]:
@@ -126,8 +137,10 @@ def _table(
 
 
 def _row(name: str, report: dict[str, Any], seconds: float | None, columns: Sequence[_Column]) -> list[str]:
-    values = {**report, "entity_f1": (report.get("entities") or {}).get("f1")}
-    cells = ["-" if values[c.key] is None else format(values[c.key], c.form) for c in columns]
+    values = [column.of(report) for column in columns]
+    cells = [
+        "-" if value is None else format(value, column.form) for value, column in zip(values, columns, strict=True)
+    ]
     return [name, *cells, duration(seconds)]
 
 
@@ -141,26 +154,27 @@ def better(report: dict[str, Any], found: Sequence[dict[str, Any]], column: _Col
     found : sequence of dict
         The baselines' figures.
     column : _Column
-        What to judge by: a loss, of which less is better, or an accuracy.
+        What to judge by.
     unit : str
         What is right or wrong, in the plural.
 
     Returns
     -------
     str or None
-        With how often only one of the two is right; of texts, which are independent of each other, with the chance of
-        that where both are equally good.
+        Of an accuracy with how often only one of the two is right; of texts, which are independent of each other, with
+        the chance of that where both are equally good.
     """
-    sign = -1 if column.key == "loss" else 1
-    judge: Callable[[dict[str, Any]], float] = lambda one: sign * one[column.key]  # noqa: E731
-    best = max(found, key=judge)
-    if report[column.key] is None or judge(best) <= judge(report):
+    own = column.of(report)
+    judged = [(figure, one) for one in found if (figure := column.of(one)) is not None]
+    if own is None or not judged:
+        return None
+    figure, best = max(judged, key=lambda pair: column.sign * pair[0])
+    if column.sign * figure <= column.sign * own:
         return None
     name = best["name"][0].upper() + best["name"][1:]
-    figures = " against ".join(format(one[column.key], column.form) for one in (best, report))
-    said = f"{name}: better than this model, {figures}"
-    if "alone_right" not in best:
-        return f"{said} nats per token."
+    said = f"{name}: better than this model, {figure:{column.form}} against {own:{column.form}}{column.unit}"
+    if column != _ACCURACY:
+        return f"{said}."
     said += (
         f"; right about {best['alone_right']:,} {unit} that the model gets wrong, "
         f"wrong about {best['model_alone_right']:,} that it gets right"

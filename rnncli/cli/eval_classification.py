@@ -61,7 +61,7 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
             click.echo(line)
         click.echo(f"\n{len(rows):,} texts, {evaluation.tokens:,} tokens in {seconds:.1f} s")
     if options.baseline:
-        report["baselines"] = eval_baseline.of_classifier(trained, evaluation, options)
+        report |= eval_baseline.of_classifier(trained, evaluation, options)
     if threshold is not None:
         report["threshold"] = eval_threshold.at_given(trained, evaluation, threshold, options)
     elif options.find_threshold is not None:

@@ -44,7 +44,7 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
             click.echo(line)
         click.echo(f"\n{report['tokens']:,} tokens, {report['characters']:,} characters in {seconds:.1f} s")
     if options.baseline:
-        found["baselines"] = eval_baseline.of_language_model(trained, report, text, options)
+        found |= eval_baseline.of_language_model(trained, report, text, options)
     if options.as_json:
         click.echo(json.dumps(found))
 

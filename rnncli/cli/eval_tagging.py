@@ -55,7 +55,7 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
             click.echo(line)
         click.echo(f"\n{report['sentences']:,} sentences, {report['tokens']:,} words in {seconds:.1f} s")
     if options.baseline:
-        found["baselines"] = eval_baseline.of_tagger(trained, report, sentences, evaluation.predicted, options)
+        found |= eval_baseline.of_tagger(trained, report, sentences, evaluation.predicted, options)
     if options.as_json:
         click.echo(json.dumps(found))
 
