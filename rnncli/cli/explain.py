@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.explain_text import Look, explanation_lines, trace_lines
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
 from rnncli.data.text_files import read_lines
@@ -20,12 +21,9 @@ from rnncli.extras import require
 from rnncli.subjects import subject_of
 from rnncli.trained import load_trained
 
-AROUND_TEXT = 14  # lines besides the text and the table
-LEAST_TEXT = 6
-
 
 @click.command("explain")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
 @click.argument("file", required=False)
 @click.option("--text", "texts", multiple=True, help="A text; may be given several times.")
 @click.option("--label", help="Explain this label.  [default: the predicted one]")
@@ -129,8 +127,7 @@ def _print(explanation: Explanation, trace: Any, number: int, top: int) -> None:
 
 def _look(top: int) -> Look:
     size, colour, terminal = shutil.get_terminal_size(), click.get_current_context().color, sys.stdout.isatty()
-    height = max(LEAST_TEXT, size.lines - AROUND_TEXT - top) if terminal else None
-    return Look(max(20, size.columns), height, terminal if colour is None else colour, top)
+    return Look(max(20, size.columns), size.lines if terminal else None, terminal if colour is None else colour, top)
 
 
 def _texts(file: str) -> Iterator[str]:

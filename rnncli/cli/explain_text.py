@@ -17,6 +17,8 @@ from rnncli.packing import Array
 
 MOST_UNKNOWN = 12  # unknown words that are named
 WORD_WIDTH = 28
+AROUND = 3  # lines: blank ones, and the prompt
+LEAST_TEXT = 4  # lines that the text gets on however small a terminal
 BAR = 30
 _LEVELS = (0.6, 0.25, 0.08)  # of the largest push
 # Background and letters of each level, from the 256 colours that terminals have; readable on light and on dark.
@@ -34,7 +36,7 @@ class Look(NamedTuple):
     width : int
         Columns.
     height : int or None
-        Lines that the text itself may take; None for as many as it has.
+        Lines; None for as many as it takes.
     colours : bool
         Whether colours are shown.
     top : int
@@ -62,13 +64,13 @@ def explanation_lines(explanation: Explanation, look: Look) -> list[str]:
     list of str
         Lines, with the styles of click.
     """
-    return [
-        *(_fitted(line, look.width) for line in _summary(explanation)),
-        "",
-        *text_lines(explanation.pieces(), look, mark=_weakest_shown(explanation, look)),
-        "",
-        *_strongest(explanation, look),
-    ]
+    summary = [line for fact in _summary(explanation) for line in _fitted(fact, look.width)]
+    strongest = _strongest(explanation, look)
+    if look.height is not None:
+        look = look._replace(height=max(LEAST_TEXT, look.height - len(summary) - len(strongest) - AROUND))
+    text = text_lines(explanation.pieces(), look, mark=_weakest_shown(explanation, look))
+    shown = [*text, ""] if any(click.unstyle(line).strip() for line in text) else []
+    return [*summary, "", *shown, *strongest]
 
 
 def _summary(explanation: Explanation) -> list[str]:
@@ -94,7 +96,9 @@ def _summary(explanation: Explanation) -> list[str]:
         agreement = "not defined" if rho is None else f"{rho:+.2f}"
         lines.append(f"left out    rank correlation of pushes with leaving each {subject.noun} out: {agreement}")
     unknown = [explanation.shown(n) for n, known in enumerate(subject.known) if not known]
-    if unknown:
+    if not subject.text.split() and unknown:
+        lines.append(f"unknown     the text has no {subject.noun}; the model reads the unknown one")
+    elif unknown:
         named = list(dict.fromkeys(short_label(word, WORD_WIDTH) for word in unknown))
         more = f" and {len(named) - MOST_UNKNOWN} more" if len(named) > MOST_UNKNOWN else ""
         share = f"{len(unknown)} of {counted(len(subject.tokens), subject.noun)}"
@@ -104,9 +108,9 @@ def _summary(explanation: Explanation) -> list[str]:
     return lines
 
 
-def _fitted(line: str, width: int) -> str:
-    """Wrap a line of the summary, with what is wrapped under what it belongs to."""
-    return "\n".join(textwrap.wrap(line, max(width, 40), subsequent_indent=" " * 12, break_on_hyphens=False))
+def _fitted(line: str, width: int, indent: int = 12) -> list[str]:
+    """Wrap a line, with what is wrapped under what it belongs to."""
+    return textwrap.wrap(line, max(width, 40), subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def percent(p: float) -> str:
@@ -227,18 +231,19 @@ def _shortened(lines: list[str], peaks: list[float], height: int | None) -> list
     """Keep the lines with the strongest words, in order, where there are more than fit."""
     if height is None or len(lines) <= height:
         return lines
-    kept = set(np.argsort(-np.array(peaks), kind="stable")[: max(1, height - 1)].tolist())
-    out, hidden = [], 0
-    for number, line in enumerate(lines):
-        if number in kept:
-            if hidden:
-                out.append("\N{HORIZONTAL ELLIPSIS}")
-            out.append(line)
-            hidden = 0
-        else:
-            hidden += 1
-    left = len(lines) - len(kept)
-    return [*out, f"({counted(left, 'line')} with weaker words left out; --html FILE has the whole text)"]
+    by_peak = np.argsort(-np.array(peaks), kind="stable").tolist()
+    for count in range(height - 1, 0, -1):
+        kept = sorted(by_peak[:count])
+        left = counted(len(lines) - count, "line")
+        out = [f"({left} with weaker words left out; --html FILE has the whole text)"]
+        after = len(lines)
+        for number in reversed(kept):
+            out = [lines[number], *(["\N{HORIZONTAL ELLIPSIS}"] if number + 1 < after else []), *out]
+            after = number
+        out = [*(["\N{HORIZONTAL ELLIPSIS}"] if after else []), *out]
+        if len(out) <= height:
+            break
+    return out
 
 
 def _strongest(explanation: Explanation, look: Look) -> list[str]:
@@ -265,14 +270,14 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     if rest:
         others = float(scores.sum() - scores[places].sum())
         out.append(f"the other {counted(rest, noun)}: {others:+.2f} together")
-    return [*out, *_legend(explanation)]
+    return [*out, *_fitted(_legend(explanation), look.width, 2)]
 
 
-def _legend(explanation: Explanation) -> list[str]:
+def _legend(explanation: Explanation) -> str:
     labels = [short_label(label) for label in explanation.subject.labels]
     label = labels[explanation.label]
     away = f"towards {labels[1 - explanation.label]}" if len(labels) == 2 else f"away from {label}"
-    return [f"+ (blue) pushes towards {label}, - (orange) {away}; in log-odds"]
+    return f"+ (blue) pushes towards {label}, - (orange) {away}; in log-odds"
 
 
 def trace_lines(trace: Trace, probability: float, look: Look) -> list[str]:
@@ -297,10 +302,8 @@ def trace_lines(trace: Trace, probability: float, look: Look) -> list[str]:
     curves += [(f"{layer.name} |dh|", layer.gradient_norms) for layer in trace.layers]
     names = max(len(name) for name, _ in curves)
     room = max(8, min(T, look.width - names - 24))
-    lines = [
-        f"gradient of the log-odds at step 1 to {T:,}, smallest to largest on a logarithmic scale; "
-        f"the loss's is {1 - probability:.2g} of it"
-    ]
+    of_loss = f"the loss's: {1 - probability:.2g} of it"
+    lines = _fitted(f"gradient of the log-odds, step 1 to {T:,}, logarithmic ({of_loss})", look.width, 2)
     for name, norms in curves:
         lines.append(f"{name:{names}}  {norms[0]:8.1e}  {sparkline(norms, room)}  {norms[-1]:8.1e}")
     rows = []
@@ -310,7 +313,7 @@ def trace_lines(trace: Trace, probability: float, look: Look) -> list[str]:
             shut, opened = np.mean(values < SHUT), np.mean(values > OPEN)
             rows.append([f"{layer.name} {gate}", f"{values.mean():.2f}", f"{shut:.0%}", f"{opened:.0%}"])
     if rows:
-        lines += ["", *table([f"gate, {T:,} steps", "mean", f"below {SHUT}", f"above {OPEN}"], rows)]
+        lines += ["", *table([f"gate, {counted(T, 'step')}", "mean", f"below {SHUT}", f"above {OPEN}"], rows)]
     return lines
 
 
