@@ -1,8 +1,8 @@
 """An n-gram language model with interpolated, modified Kneser-Ney smoothing, on token ids.
 
-S. Chen and J. Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling", TR-10-98, Harvard 1998,
-section 3; K. Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation", ACL 2013, for what begins a
-text. Of the k tokens that end at a place, the first k - 1 are the context in which the last is predicted:
+S. Chen and J. Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling", TR-10-98, Harvard 1998; what
+begins a text is counted as in K. Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation", ACL 2013. Of
+the k tokens that end at a place, the first k - 1 are the context in which the last is predicted:
 
     P_k(w | context) = (a(context w) - D_k(a(context w))) / a(context) + freed(context) P_{k-1}(w | shorter context)
 
@@ -208,8 +208,9 @@ def find_discounts(counts: IntArray) -> Array:
     Returns
     -------
     ndarray of shape (4,)
-        Of counts 0 (nothing), 1, 2, and 3 or more: equation 17 of Chen and Goodman. Where a number is
-        missing or a discount would be none, 0.5, 1 and 1.5, as KenLM's ``--discount_fallback`` takes.
+        Of counts 0 (nothing), 1, 2, and 3 or more. Chen and Goodman: D_k = k - (k + 1) Y n_{k+1} / n_k for k = 1, 2, 3,
+        with Y = n_1 / (n_1 + 2 n_2), where n_k of the n-grams have the count k. Where one of n_1 to n_4 is 0, or a
+        discount is below 0, it is 0.5, 1 and 1.5, as with KenLM's ``--discount_fallback``.
     """
     n = np.bincount(np.minimum(counts, 5), minlength=6).astype(float)
     discounts: tuple[float, ...] = PLAIN_DISCOUNTS
