@@ -7,7 +7,7 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -48,9 +48,22 @@ class LazyGroup(click.Group):
         """Import and return the command called ``cmd_name``, or None."""
         if cmd_name not in COMMANDS:
             return None
+        if "_RNNCLI_COMPLETE" in os.environ:
+            from rnncli.cli.completing import stand_in
+
+            if (quick := stand_in(cmd_name)) is not None:
+                return quick
         command = import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete the name of a command without importing any."""
+        from click.shell_completion import CompletionItem
+
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        return [*(CompletionItem(name, help=COMMANDS[name][1]) for name in names), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing any."""
@@ -70,6 +83,8 @@ def cli(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line; every RnncliError becomes one line and its exit code."""
     default_to_one_thread()
+    if "_RNNCLI_COMPLETE" in os.environ:
+        import_module("rnncli.cli.completing")  # Bash's part of it, before click asks for that
     if isinstance(sys.stdout, TextIOWrapper):  # a path may hold what its encoding does not
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

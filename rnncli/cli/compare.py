@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rnncli.cli.completing import complete_run
 from rnncli.cli.given_data import takes_data
 from rnncli.cli.tables import columns, table
 from rnncli.data.rows import short_label
@@ -20,7 +21,9 @@ COLOURS = {"better": "green", "worse": "red"}
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...", shell_complete=complete_run
+)
 @takes_data
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(runs: tuple[Path, ...], given: GivenData | None, as_json: bool) -> None:

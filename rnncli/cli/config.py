@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from rnncli.cli.completing import complete_setting
+
 
 @click.group(name="config")
 def command() -> None:
@@ -13,7 +15,14 @@ def command() -> None:
 
 @command.command()
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value; any number of times.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value; any number of times.",
+    shell_complete=complete_setting,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print CONFIG with every default filled in and the meaning of each key.

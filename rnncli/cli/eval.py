@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.given_data import takes_data
 from rnncli.thresholds import GOALS
@@ -27,7 +28,7 @@ def _refuse_nan(context: click.Context, parameter: click.Parameter, value: float
 
 
 @click.command("eval")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
 @takes_data
 @click.option("--predictions", type=click.Path(path_type=Path), help="Write what is predicted to this file.")
 @click.option("--baseline", is_flag=True, help="Train simple methods on the same data and set them beside it.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rnncli.cli.completing import complete_setting
 from rnncli.gradcheck import ALL_CHECKS, TOLERANCE, Result, run_checks
 
 LISTED_FAILURES = 20
@@ -24,7 +25,14 @@ def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
 
 @click.command("gradcheck")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key; any number of times.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key; any number of times.",
+    shell_complete=complete_setting,
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 0.1, min_open=True),

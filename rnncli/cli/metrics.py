@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import click
 
+from rnncli.cli.completing import complete_run
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
 from rnncli.cli.tables import table
 from rnncli.errors import RnncliError
@@ -23,7 +24,7 @@ _STANDARD_OUTPUT = "-"
 
 
 @click.command("metrics")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_run)
 @click.option("--steps", is_flag=True, help="Show the recorded training steps instead of the validations.")
 @click.option(
     OPTION,

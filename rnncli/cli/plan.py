@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from rnncli.cli.completing import complete_setting
 from rnncli.cli.tables import table
 from rnncli.config import load_config
 from rnncli.planning import Plan, plan_run
@@ -20,7 +21,14 @@ COLUMN = 13  # where what is said begins, after what it is about
 
 @click.command("plan")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key; any number of times.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key; any number of times.",
+    shell_complete=complete_setting,
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, 3600),

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rnncli.cli.answers import Wanted, renderer
+from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
 from rnncli.data.readers.columns import nearest
 from rnncli.data.streams import STANDARD_INPUT, is_stream, lines_as_they_come
@@ -28,7 +29,7 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 
 
 @click.command("predict")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--text", "texts", multiple=True, help="Predict on this text; any number of times.")
 @click.option(

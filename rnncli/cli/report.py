@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rnncli.cli.completing import complete_run
 from rnncli.cli.given_data import takes_data
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
 from rnncli.extras import require
@@ -17,7 +18,14 @@ NAME = "report.html"
 
 
 @click.command("report")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN [RUN...]")
+@click.argument(
+    "runs",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN [RUN...]",
+    shell_complete=complete_run,
+)
 @click.option(
     "-o",
     OPTION,

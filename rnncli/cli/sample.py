@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from rnncli.cli.completing import complete_checkpoint
 from rnncli.config import LanguageConfig
 from rnncli.errors import ConfigError
 from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
@@ -15,7 +16,7 @@ from rnncli.trained import load_trained
 
 
 @click.command("sample")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
 @click.option("--prompt", default="", help="Text to go on with.")
 @click.option("--length", type=click.IntRange(1), default=500, show_default=True, help="Most tokens to make.")
 @click.option(
