@@ -1,8 +1,8 @@
 """An n-gram language model with interpolated, modified Kneser-Ney smoothing, on token ids.
 
 S. Chen and J. Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling", TR-10-98, Harvard 1998; what
-begins a text is counted as in K. Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation", ACL 2013. Of
-the k tokens that end at a place, the first k - 1 are the context in which the last is predicted:
+begins a text is counted as in K. Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation", ACL 2013.
+Of the k tokens that end at a place, the first k - 1 are the context in which the last is predicted:
 
     P_k(w | context) = (a(context w) - D_k(a(context w))) / a(context) + freed(context) P_{k-1}(w | shorter context)
 
