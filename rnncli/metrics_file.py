@@ -1,6 +1,7 @@
 """Reading metrics.jsonl: the rows that :mod:`rnncli.recording` writes, of a run that may still go on."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
 def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """Return a row, of which kind and step can be relied on."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_refuse, parse_int=_small)
         if isinstance(row, dict) and isinstance(row["kind"], str) and type(row["step"]) is int:
             return row
     except (ValueError, KeyError, RecursionError):
@@ -54,6 +55,18 @@ def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
     raise RnncliError(
         "is not a row that rnncli wrote", where=f"{path}:{number}", remedy="Mend or remove that line"
     ) from None
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and the infinities, which rnncli writes as null."""
+    raise ValueError(constant)
+
+
+def _small(digits: str) -> int:
+    """Refuse a whole number that no count reaches and no float holds."""
+    if len(digits) > 18:
+        raise ValueError(digits)
+    return int(digits)
 
 
 def numbers(rows: Iterator[dict[str, Any]] | list[dict[str, Any]], kind: str, key: str) -> list[tuple[int, float]]:
@@ -72,4 +85,4 @@ def numbers(rows: Iterator[dict[str, Any]] | list[dict[str, Any]], kind: str, ke
         Step and value, where there is one.
     """
     found = ((row["step"], row.get(key)) for row in rows if row["kind"] == kind)
-    return [(step, float(value)) for step, value in found if isinstance(value, int | float)]
+    return [(step, float(value)) for step, value in found if isinstance(value, int | float) and math.isfinite(value)]

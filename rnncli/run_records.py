@@ -49,14 +49,22 @@ class RunRecord:
     def environment(self) -> dict[str, Any]:
         """What computed it; empty where a checkpoint does not say."""
         found = self.trained.progress.get("environment")
-        return dict(found) if isinstance(found, dict) else {}
+        found = found if isinstance(found, dict) else {}
+        return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
+
+    @property
+    def processes(self) -> int:
+        """How many trained it together; 1 where a checkpoint does not say."""
+        found = self.environment.get("processes")
+        return found if type(found) is int and found > 0 else 1
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """The row of the validation that was made when the checkpoint was saved, as far as it is known."""
+        """The figures of the validation that was made when the checkpoint was saved, as far as they are known."""
         rows = [row for row in self.rows if row["kind"] == "validation" and row["step"] == self.step]
         found = rows[-1] if rows else self.trained.progress.get("metrics")
-        return dict(found) if isinstance(found, dict) else {}
+        found = found if isinstance(found, dict) else {}
+        return {key: value for key, value in found.items() if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ def cost_of(record: RunRecord) -> Cost:
     if record.rows and last != record.checkpoint:
         with suppress(CheckpointError, KeyError, TypeError):
             newest = load_checkpoint(last).metadata["progress"]
-            progress = newest if newest["step"] >= record.step else progress
+            progress = newest if type(newest["step"]) is int and newest["step"] >= record.step else progress
     sums = progress.get("sums")
     sums = sums if isinstance(sums, dict) else {}
     seconds, train_seconds, tokens = (_number(sums.get(key)) for key in ("seconds", "train_seconds", "tokens"))

@@ -162,7 +162,7 @@ def run_figures(judged: Judged) -> dict[str, Any]:
         "train_seconds": judged.cost.train_seconds,
         "seconds": judged.cost.seconds,
         "peak_memory_mb": judged.cost.peak_memory_mb,
-        "processes": record.environment.get("processes"),
+        "processes": record.processes,
         "steps": judged.cost.steps,
     }
 
@@ -195,9 +195,8 @@ def summary(judged: Judged) -> dict[str, str]:
     rows["parameters"] = count(record.parameters)
     rows["tokens/s"] = count(cost.tokens_per_second)
     rows["whole run"] = duration(cost.seconds)
-    processes = record.environment.get("processes", 1)
     memory = count(cost.peak_memory_mb, "MB")
-    rows["peak memory"] = f"{memory}, first of {processes}" if processes != 1 and memory != "-" else memory
+    rows["peak memory"] = f"{memory}, first of {record.processes}" if record.processes > 1 else memory
     epoch = record.recorded.get("epoch")
     rows["epoch"] = "-" if epoch is None else f"{epoch} of {record.trained.config.train.epochs}"
     return rows

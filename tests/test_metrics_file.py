@@ -31,7 +31,8 @@ def test_a_line_that_is_being_written_is_left_out(path):
 
 @pytest.mark.parametrize(
     "line",
-    ["nonsense", "[1]", "{}", '{"kind": 1, "step": 2}', '{"kind": "step"}', '{"kind": "step", "step": "2"}', "\0" * 9],
+    ["nonsense", "[1]", "{}", '{"kind": 1, "step": 2}', '{"kind": "step"}', '{"kind": "step", "step": "2"}', "\0" * 9]
+    + ['{"kind": "step", "step": 1, "loss": NaN}', f'{{"kind": "step", "step": {10**400}}}'],
 )
 def test_a_line_that_is_no_row_is_named(path, line):
     path.write_text(f"{STEP}{line}\n{STEP}")
@@ -53,7 +54,7 @@ def test_what_cannot_be_read_is_said(tmp_path, place):
 
 
 def test_figures_leave_out_what_is_not_there(path):
-    path.write_text(STEP + SKIPPED + VALIDATION)
+    path.write_text(STEP + SKIPPED + VALIDATION + '{"kind": "step", "step": 6, "loss": 1e999}\n')
     rows = list(read_metrics(path))
     assert numbers(rows, "step", "loss") == [(2, 0.5)]
     assert numbers(rows, "validation", "loss") == [(4, 0.25)]

@@ -68,6 +68,20 @@ def test_a_checkpoint_need_not_know_its_cost(finished):
     assert (record.recorded, record.environment) == ({}, {})
 
 
+def test_what_a_checkpoint_says_of_itself_need_not_make_sense(finished):
+    found = load_checkpoint(GRU / "best.safetensors")
+    progress = {
+        "step": 3,
+        "sums": {"seconds": "long"},
+        "metrics": {"accuracy": "high", "epoch": 2},
+        "environment": {"cpu": [1], "processes": "2"},
+    }
+    save_checkpoint("odd.safetensors", found.tensors, {**found.metadata, "progress": progress}, found.vocabulary)
+    (record,) = load_records([Path("odd.safetensors")])
+    assert (record.recorded, record.environment, record.processes) == ({"epoch": 2}, {"processes": "2"}, 1)
+    assert cost_of(record).seconds is None
+
+
 def test_a_folder_without_a_checkpoint_is_refused(finished):
     with pytest.raises(RnncliError, match=r"runs: holds no checkpoint .* such as runs/NAME"):
         load_records([Path("runs")])

@@ -53,9 +53,9 @@ def command(runs: tuple[Path, ...], given: GivenData | None, as_json: bool) -> N
 def data_lines(runs: Sequence[Judged]) -> list[str]:
     """Say what the runs were evaluated on."""
     lines: list[str] = []
-    same = {run.outcome.key if run.outcome else None for run in runs}
-    for run in runs if len(same) > 1 else runs[:1]:
-        name = f"{run.record.name}: " if len(same) > 1 else ""
+    alike = len({run.outcome.key if run.outcome else run.record.name for run in runs}) == 1
+    for run in runs[:1] if alike else runs:
+        name = "" if alike else f"{run.record.name}: "
         if run.outcome is None:
             lines.append(f"{name}not evaluated, these are the figures of its training: {run.why}")
         else:

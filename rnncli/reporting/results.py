@@ -34,9 +34,9 @@ def results(runs: Sequence[Judged]) -> Section:
 def _data(runs: Sequence[Judged]) -> str:
     """Say what was evaluated on what."""
     html = ""
-    same = {run.outcome.key if run.outcome else None for run in runs}
-    for run in runs if len(same) > 1 else runs[:1]:
-        name = f"{run.record.name}: " if len(same) > 1 else ""
+    alike = len({run.outcome.key if run.outcome else run.record.name for run in runs}) == 1
+    for run in runs[:1] if alike else runs:
+        name = "" if alike else f"{run.record.name}: "
         if run.outcome is None:
             html += note(
                 f"{name}the data of the run cannot be read, so this report has what training recorded. ({run.why})"

@@ -76,6 +76,6 @@ def environment(runs: Sequence[Judged]) -> Section:
         "peak memory": [count(cost.peak_memory_mb, "MB") for cost in costs],
     }
     html += "<h3>Timings</h3>" + table_html(heads, [[name, *values] for name, values in timings.items()])
-    if any(run.record.environment.get("processes", 1) > 1 for run in runs):
+    if any(run.record.processes > 1 for run in runs):
         html += note("Peak memory is that of the first process.")
     return Section("Environment and timings", html)
