@@ -136,7 +136,10 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
         width = 100 * abs(scores[place]) / full
         cells.append(f'<td class="bar"><div class="{side}" style="width: {width:.1f}%"></div></td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return ["<h3>The strongest words</h3>", f'<div class="scroll"><table class="bars">{"".join(rows)}</table></div>']
+    return [
+        "<h3>The strongest words</h3>",
+        f'<div class="scroll" tabindex="0"><table class="bars">{"".join(rows)}</table></div>',
+    ]
 
 
 def _traced(trace: Trace, tokens: Sequence[str], number: int) -> list[str]:
@@ -144,14 +147,14 @@ def _traced(trace: Trace, tokens: Sequence[str], number: int) -> list[str]:
     curve = gradients_svg(trace, tokens, f"Gradient by step, text {number}")
     parts = [
         "<h3>How far back the gradient reaches</h3>",
-        f'<figure class="steps">{curve}<figcaption>The norm of the gradient of the log-odds by each word and by each '
+        f'<figure class="steps" tabindex="0">{curve}<figcaption>The norm of the gradient of the log-odds by each word and by each '
         "state. Where it falls towards one end, what stood there counts for little.</figcaption></figure>",
     ]
     for layer in trace.layers:
         picture = gates_svg(layer, tokens, f"Gates of {layer.name}, text {number}")
         parts += [
             f"<h3>Step by step: {escape(layer.name)}</h3>",
-            f'<figure class="steps">{picture}<figcaption>A row for each unit, a column for each word; on top the unit '
+            f'<figure class="steps" tabindex="0">{picture}<figcaption>A row for each unit, a column for each word; on top the unit '
             "that pushed the log-odds up the most, at the bottom the one that pushed them down the most."
             "</figcaption></figure>",
         ]

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from finished_runs import GRU, LANGUAGE, RNN, TAGGER
+from made_models import CELLS, classifier
+
+from rnncli.explain_page import explain_page
+from rnncli.explaining import explain
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE, DESK = 400, 1200
@@ -92,6 +96,43 @@ def test_a_report_is_seen_whole(opened, cli, finished, name):
             " ? getComputedStyle(e).fill : getComputedStyle(e).color)",
         )
         assert min(contrast(colour, paper) for colour in set(colours)) > 4.5
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark")])
+def test_an_explanation_is_seen_whole(opened, tmp_path, width, scheme):
+    trained = classifier(CELLS[1], directions=2)
+    found = [explain(trained, text, leave_one_out=True) for text in ("good film,<br />n't BAD " * 9, "qwx!! & <b>")]
+    (tmp_path / "page.html").write_text(explain_page("best.safetensors", [(one, one.trace()) for one in found], 10))
+    page = opened(tmp_path / "page.html", width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    links, sections = page.locator("nav a"), page.locator("section")
+    assert links.count() == sections.count() == 2
+    for number in range(2):
+        links.nth(number).click()
+        assert sections.nth(number).locator("h2").is_visible()
+    words = page.locator(".words").first
+    assert words.inner_text().split() == ("good film, n't BAD " * 9).split()
+    assert page.locator(".words").nth(1).inner_text() == "qwx!! & <b>"
+    assert page.locator("figure svg").count() == 2 * 3
+    # Every heat map is drawn from the file itself.
+    images = page.locator("figure svg image")
+    assert images.count() == 2 * 2 * 6
+    assert all(images.nth(number).bounding_box()["height"] > 30 for number in range(images.count()))
+    # Ink on the colour of a word, which lets the paper through, can be read.
+    paper, ink = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")
+    shades = page.eval_on_selector_all(
+        ".words .for, .words .against", "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    )
+    assert len(set(shades)) > 5
+    below = [float(part) for part in paper.removeprefix("rgb(").removesuffix(")").split(",")]
+    for shade in set(shades):
+        *colour, alpha = (float(part) for part in shade.removeprefix("rgba(").removesuffix(")").split(","))
+        mixed = [alpha * part + (1 - alpha) * under for part, under in zip(colour, below, strict=True)]
+        assert contrast(f"rgb({mixed[0]}, {mixed[1]}, {mixed[2]})", ink) > 4.5
+    # The sign shows without colours.
+    strongest = page.locator(".words .much").first
+    kind = "solid" if "for" in strongest.get_attribute("class").split() else "dashed"
+    assert strongest.evaluate("e => getComputedStyle(e).borderBottomStyle") == kind
 
 
 def test_a_config_unfolds(opened, cli, finished):

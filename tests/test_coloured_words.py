@@ -17,10 +17,10 @@ def test_a_push_has_the_colour_of_its_sign_and_size():
     html = words_html(["good", "film", "bad", "so"], [2.0, 0.01, -1.0, 0.3])
     good, film, bad, so = spans(html)
     assert good["class"] == "for much"
-    assert good["style"] == "--size: 0.75"
+    assert good["style"] == "--size: 0.60"
     assert "class" not in film
     assert bad["class"] == "against much"
-    assert bad["style"] == "--size: 0.38"
+    assert bad["style"] == "--size: 0.30"
     assert so["class"] == "for"
     assert [span["title"] for span in (good, film, bad, so)] == ["+2.000", "+0.010", "-1.000", "+0.300"]
     assert re.sub(r"<[^>]+>", "", html) == "good film bad so"
@@ -28,9 +28,9 @@ def test_a_push_has_the_colour_of_its_sign_and_size():
 
 def test_one_scale_can_serve_several_texts():
     (word,) = spans(words_html(["good"], [0.5], scale=2.0))
-    assert word["style"] == "--size: 0.19"
+    assert word["style"] == "--size: 0.15"
     (word,) = spans(words_html(["good"], [5.0], scale=2.0))
-    assert word["style"] == "--size: 0.75"
+    assert word["style"] == "--size: 0.60"
 
 
 def test_what_is_unknown_or_not_read_shows():
