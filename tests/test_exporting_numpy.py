@@ -247,7 +247,7 @@ def test_lines_of_standard_input_become_lines(tmp_path):
     for row, text in zip(rows, lines, strict=False):
         expected = module.predict(text)
         assert row[::2] == list(expected)
-        assert row[1::2] == [f"{p:.4f}" for p in expected.values()]
+        assert row[1::2] == [f"{p:.6f}" for p in expected.values()]
 
 
 def test_texts_may_be_arguments(tmp_path):

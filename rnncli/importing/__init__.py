@@ -5,7 +5,7 @@ from pathlib import Path
 from rnncli import __version__
 from rnncli.checkpoint import save_checkpoint
 from rnncli.config import AnyConfig, Config, LanguageConfig, TaggingConfig
-from rnncli.errors import ConfigError
+from rnncli.errors import ConfigError, RnncliError
 from rnncli.exporting import Fact
 from rnncli.exporting.learned import facts_of
 from rnncli.exporting.torch_weights import KEY
@@ -48,6 +48,12 @@ def import_weights(path: Path, output: Path, given: Given) -> list[Fact]:
     RnncliError
         If the file cannot be read, is no model that rnncli has, or does not fit what is given.
     """
+    if not output.parent.is_dir():
+        raise RnncliError(
+            f"cannot be written: there is no folder {output.parent}",
+            where=str(output),
+            remedy="Make it, or name a file in another one with --output",
+        )
     tensors, metadata = read_weights(path)
     if KEY in metadata:
         for key, option in _OPTIONS.items():
