@@ -31,8 +31,17 @@ def test_a_line_that_is_being_written_is_left_out(path):
 
 @pytest.mark.parametrize(
     "line",
-    ["nonsense", "[1]", "{}", '{"kind": 1, "step": 2}', '{"kind": "step"}', '{"kind": "step", "step": "2"}', "\0" * 9]
-    + ['{"kind": "step", "step": 1, "loss": NaN}', f'{{"kind": "step", "step": {10**400}}}'],
+    [
+        "nonsense",
+        "[1]",
+        "{}",
+        '{"kind": 1, "step": 2}',
+        '{"kind": "step"}',
+        '{"kind": "step", "step": "2"}',
+        '{"kind": "step", "step": 1, "loss": NaN}',
+        f'{{"kind": "step", "step": {10**400}}}',
+        "\0" * 9,
+    ],
 )
 def test_a_line_that_is_no_row_is_named(path, line):
     path.write_text(f"{STEP}{line}\n{STEP}")
