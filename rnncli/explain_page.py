@@ -144,18 +144,25 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
 
 def _traced(trace: Trace, tokens: Sequence[str], number: int) -> list[str]:
     """Return the pictures of one text."""
-    curve = gradients_svg(trace, tokens, f"Gradient by step, text {number}")
     parts = [
         "<h3>How far back the gradient reaches</h3>",
-        f'<figure class="steps" tabindex="0">{curve}<figcaption>The norm of the gradient of the log-odds by each word and by each '
-        "state. Where it falls towards one end, what stood there counts for little.</figcaption></figure>",
+        _figure(
+            gradients_svg(trace, tokens, f"Gradient by step, text {number}"),
+            "The norm of the gradient of the log-odds by each word and by each state. Where it falls towards one end, "
+            "what stood there counts for little.",
+        ),
     ]
     for layer in trace.layers:
-        picture = gates_svg(layer, tokens, f"Gates of {layer.name}, text {number}")
         parts += [
             f"<h3>Step by step: {escape(layer.name)}</h3>",
-            f'<figure class="steps" tabindex="0">{picture}<figcaption>A row for each unit, a column for each word; on top the unit '
-            "that pushed the log-odds up the most, at the bottom the one that pushed them down the most."
-            "</figcaption></figure>",
+            _figure(
+                gates_svg(layer, tokens, f"Gates of {layer.name}, text {number}"),
+                "A row for each unit, a column for each word; on top the unit that pushed the log-odds up the most, at "
+                "the bottom the one that pushed them down the most.",
+            ),
         ]
     return parts
+
+
+def _figure(picture: str, caption: str) -> str:
+    return f'<figure class="steps" tabindex="0">{picture}<figcaption>{caption}</figcaption></figure>'
