@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
@@ -168,10 +168,9 @@ def test_it_is_cloned_and_pickled():
 def test_it_works_in_a_pipeline_and_in_searches():
     lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
     pipeline = make_pipeline(lower, small(epochs=20, lr=0.02, validation_fraction=0))
-    folds = StratifiedKFold(2, shuffle=True, random_state=0)
-    scores = cross_val_score(pipeline, TEXTS, Y, cv=folds)
+    scores = cross_val_score(pipeline, TEXTS, Y, cv=3)
     assert scores.mean() > 0.8
-    found = cross_val_predict(pipeline, TEXTS, Y, cv=folds, method="predict_proba")
+    found = cross_val_predict(pipeline, TEXTS, Y, cv=3, method="predict_proba")
     assert found.shape == (24, 2)
     column = ColumnTransformer([("text", "passthrough", 0)])
     table = np.array([[text, "x"] for text in TEXTS], dtype=object)
@@ -190,7 +189,7 @@ def test_a_grid_is_searched_by_two_processes():
 
 def test_every_parameter_changes_the_model():
     long = [f"{'x ' * 8}{text}" for text in TEXTS]
-    base = small(epochs=2, max_length=8)
+    base = small(epochs=2, max_length=8, validation_fraction=0)
     reference = base.fit(long, Y).predict_proba(long)
     changed = {
         "cell": "rnn", "hidden": 4, "layers": 2, "bidirectional": True, "pooling": "last", "embedding_dim": 4,
