@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from made_models import CELLS, classifier
 
-from rnncli.cli.explain_text import Look, explanation_lines, percent, sparkline, text_lines, trace_lines
+from rnncli.cli.coloured_text import Look, text_lines
+from rnncli.cli.explain_text import explanation_lines, percent
 from rnncli.cli.tables import columns
+from rnncli.cli.trace_text import sparkline, trace_lines
 from rnncli.coloured_words import Piece
 from rnncli.explaining import explain
 

@@ -10,9 +10,11 @@ from typing import Any, get_args
 
 import click
 
+from rnncli.cli.coloured_text import Look
 from rnncli.cli.completing import complete_checkpoint
-from rnncli.cli.explain_text import Look, explanation_lines, trace_lines
+from rnncli.cli.explain_text import explanation_lines
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
+from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 from rnncli.explain_page import explain_page

@@ -1,0 +1,165 @@
+"""A text on a terminal, its words in the colours of their pushes, wrapped, and cut down to what fits."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import click
+import numpy as np
+
+from rnncli.cli.tables import columns
+from rnncli.coloured_words import Piece, largest
+from rnncli.errors import shown_on_one_line
+
+_LEVELS = (0.6, 0.25, 0.08)  # of the largest push
+# Background and letters of each level, from the 256 colours that terminals have; readable on light and on dark.
+_FOR = ((25, 231), (75, 16), (153, 16))
+_AGAINST = ((166, 231), (215, 16), (223, 16))
+
+
+class Look(NamedTuple):
+    """What there is to print on.
+
+    Attributes
+    ----------
+    width : int
+        Columns.
+    height : int or None
+        Lines; None for as many as it takes.
+    colours : bool
+        Whether colours are shown.
+    top : int
+        Words in the table.
+    """
+
+    width: int
+    height: int | None
+    colours: bool
+    top: int
+
+
+def text_lines(pieces: Sequence[Piece], look: Look, *, mark: float = 0.0) -> list[str]:
+    """Lay out a text in pieces, each word with the colour of its push.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        The text.
+    look : Look
+        Where the height does not suffice, the lines with the strongest words are shown.
+    mark : float
+        Where there are no colours, pushes from this on stand in brackets behind their words.
+
+    Returns
+    -------
+    list of str
+        Lines that fit the width.
+    """
+    full = largest(pieces)
+    lines: list[str] = []
+    peaks: list[float] = []  # the strongest push of each line
+    line, used, peak, blanks = "", 0, 0.0, 0
+    for chunk in _chunks(pieces):
+        if chunk is None:
+            lines.append(line)
+            peaks.append(peak)
+            line, used, peak, blanks = "", 0, 0.0, 0
+            continue
+        styled = "".join(_styled(piece, full, mark, look) for piece in chunk)
+        size = columns(styled)
+        if used and used + blanks + size > look.width:
+            lines.append(line)
+            peaks.append(peak)
+            line, used, peak, blanks = "", 0, 0.0, 0
+        line += " " * blanks + styled
+        used, blanks = used + blanks + size, 0 if _is_blank(chunk[-1]) else 1
+        peak = max(peak, *(abs(piece.push or 0) for piece in chunk))
+    lines.append(line)
+    peaks.append(peak)
+    while len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return _shortened(lines, peaks, look.height)
+
+
+def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece] | None]:
+    """Yield what stands between white space, and None for the end of a line; many empty lines are one."""
+    chunk: list[Piece] = []
+    ends = 2
+    for piece in pieces:
+        for number, part in enumerate(piece.text.split("\n")):
+            if number:
+                if chunk:
+                    yield chunk
+                    chunk, ends = [], 0
+                if ends < 2:
+                    yield None
+                ends += 1
+            if piece.push is not None:
+                chunk.append(piece._replace(text=part))
+                if part.isspace():  # a character of its own
+                    yield chunk
+                    chunk, ends = [], 0
+                continue
+            words = part.split()
+            if chunk and (not words or part[0].isspace()):
+                yield chunk
+                chunk, ends = [], 0
+            for place, word in enumerate(words):
+                chunk.append(piece._replace(text=word))
+                if place + 1 < len(words) or part[-1].isspace():
+                    yield chunk
+                    chunk, ends = [], 0
+    if chunk:
+        yield chunk
+
+
+def _is_blank(piece: Piece) -> bool:
+    return piece.push is not None and piece.text.isspace()
+
+
+def _styled(piece: Piece, full: float, mark: float, look: Look) -> str:
+    text = shown_on_one_line(piece.text)
+    if len(text) > look.width:
+        text = text[: look.width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if piece.unread:
+        return click.style(text, dim=True)
+    if piece.push is None:
+        return text
+    size = abs(piece.push) / full
+    if not look.colours:
+        return f"{text}[{piece.push:+.2f}]" if abs(piece.push) >= mark else text
+    level = next((number for number, least in enumerate(_LEVELS) if size >= least), None)
+    underline = True if piece.unknown else None
+    if level is None:
+        return click.style(text, underline=underline) if underline else text
+    background, ink = (_FOR if piece.push > 0 else _AGAINST)[level]
+    return click.style(text, bg=background, fg=ink, bold=True if level == 0 else None, underline=underline)
+
+
+def _shortened(lines: list[str], peaks: list[float], height: int | None) -> list[str]:
+    """Keep the lines with the strongest words, in order, where there are more than fit."""
+    if height is None or len(lines) <= height:
+        return lines
+    by_peak = np.argsort(-np.array(peaks), kind="stable").tolist()
+    for count in range(height - 1, 0, -1):
+        kept = sorted(by_peak[:count])
+        left = counted(len(lines) - count, "line")
+        out = [f"({left} with weaker words left out; --html FILE has the whole text)"]
+        after = len(lines)
+        for number in reversed(kept):
+            out = [lines[number], *(["\N{HORIZONTAL ELLIPSIS}"] if number + 1 < after else []), *out]
+            after = number
+        out = [*(["\N{HORIZONTAL ELLIPSIS}"] if after else []), *out]
+        if len(out) <= height:
+            break
+    return out
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 word``, ``2,000 words``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def fitted(line: str, width: int, indent: int = 12) -> list[str]:
+    """Wrap a line of prose, with what is wrapped indented."""
+    return textwrap.wrap(line, max(width, 40), subsequent_indent=" " * indent, break_on_hyphens=False)
