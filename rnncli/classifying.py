@@ -70,7 +70,12 @@ class Classifying:
 
     def summary(self) -> str:
         """Say in a line what there is to train on."""
-        names = ", ".join(self.labels) if len(self.labels) <= MOST_LABELS else str(len(self.labels))
+        names = str(len(self.labels))
+        if len(self.labels) <= MOST_LABELS:
+            counts = [""] * len(self.labels)
+            if self.class_weights is not None:
+                counts = [f" (counts {weight:.3g})" for weight in self.class_weights.tolist()]
+            names = ", ".join(label + count for label, count in zip(self.labels, counts, strict=True))
         return (
             f"{len(self.train):,} texts to train on ({len(self.train.ids):,} tokens), {len(self.valid):,} to validate; "
             f"labels {names}; {len(self.model.params['embedding.W']):,} tokens in the vocabulary"

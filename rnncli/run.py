@@ -41,7 +41,7 @@ class Progress(Protocol):
         ...
 
     def noted(self, text: str) -> None:
-        """Take note of something that was found out before training begins, in a line."""
+        """Take note of something that was found out before training begins, in a line or two."""
         ...
 
     def step(self, event: StepDone, tokens_per_second: float) -> None:

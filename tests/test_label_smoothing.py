@@ -65,3 +65,12 @@ def test_a_weight_is_of_the_whole_smoothed_loss_of_a_text(tmp_path):
     assert loss == pytest.approx(expected, rel=1e-6)
     for n, (count, (_, d)) in enumerate(zip(counts, own, strict=True)):
         assert dlogits[n] == pytest.approx(d[0] * count / sum(counts), rel=1e-5)
+
+
+def test_what_each_label_counts_is_said_before_training(tmp_path):
+    config = TASKS["binary"](tmp_path, train={"class_weights": {"neg": 2.5, "pos": 1.0}})
+    trainer, _ = trainer_of(config, tmp_path / "cache")
+    assert "labels neg (counts 2.5), pos (counts 1); " in trainer.work.summary()
+    config = TASKS["softmax"](tmp_path)
+    trainer, _ = trainer_of(config, tmp_path / "cache")
+    assert "labels neg, pos; " in trainer.work.summary()

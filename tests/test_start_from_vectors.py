@@ -91,7 +91,7 @@ def test_a_run_starts_from_the_vectors_of_its_words(task, frozen):
     assert coverage.spread_drawn == pytest.approx(0.1, rel=0.3)
     (note,) = watcher.notes
     assert note.startswith(f"v.txt: vectors for {len(present)} of {len(tokens) - 1} words (")
-    assert "training part's tokens; numbers spread by" in note
+    assert note.splitlines()[1].startswith("their numbers have a standard deviation of ")
 
 
 @pytest.mark.parametrize("optimizer", [{"name": "adamw", "weight_decay": 0.5}, {"name": "sgd"}])
@@ -295,7 +295,7 @@ def test_the_command_prints_the_coverage_once_and_says_what_is_frozen(workdir, m
     assert report["words_found"] == 4
     lines = [line for line in done.err.splitlines() if "vectors for" in line]
     assert len(lines) == 1
-    assert f"{report['tokens_found'] / report['tokens']:.1%} of the training part's tokens" in lines[0]
+    assert f"{report['tokens_found'] / report['tokens']:.1%} of the tokens" in lines[0]
     V = report["words"] + 1
     assert f"parameters, {8 * V:,} of them frozen" in done.err
     again = cli("train", "--resume", "runs/tiny", "--set", "train.epochs=3", "--json")

@@ -59,13 +59,13 @@ class Coverage:
     spread_drawn: float
 
     def __str__(self) -> str:
-        """Return it in a line."""
+        """Return it in two lines, the second about their size."""
         lowered = f", {self.words_lowered:,} of them in lower case" if self.words_lowered else ""
         unreadable = f"; {self.unreadable:,} whose word is not UTF-8 were passed over" if self.unreadable else ""
         return (
             f"{self.path}: vectors for {self.words_found:,} of {self.words:,} words "
-            f"({self.words_found / self.words:.1%}{lowered}), {self.tokens_found / self.tokens:.1%} of the training "
-            f"part's tokens; numbers spread by {self.spread:.2g}, those drawn for other words by "
+            f"({self.words_found / self.words:.1%}{lowered}), {self.tokens_found / self.tokens:.1%} of the tokens\n"
+            f"their numbers have a standard deviation of {self.spread:.2g}, those drawn for the other words "
             f"{self.spread_drawn:.2g}{unreadable}"
         )
 
