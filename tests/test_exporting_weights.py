@@ -19,10 +19,14 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from tiny_tasks import language_values
 
+from rnncli.data.tagging.batches import make_tagged_batch
+from rnncli.data.tagging.sentences import Sentence
+from rnncli.data.tagging.spelling import ngram_buckets
 from rnncli.errors import ConfigError
 from rnncli.exporting import export_as
 from rnncli.exporting.torch_layout import from_torch, to_torch, torch_names
 from rnncli.layers.activations import sigmoid, softmax
+from rnncli.sampling import Stepper
 from rnncli.tasks.base import Stored
 
 DOCS = Path(__file__).parents[1] / "docs" / "export-weights.md"
@@ -168,6 +172,47 @@ def test_the_keys_of_a_tagger(tmp_path, spelling):
     assert shown["tags"] == ", ".join(TAGS)
     modules = {None: None, "characters": "nn.Embedding(11, 3)", "ngrams": "nn.EmbeddingBag(31, 3)"}
     assert shown.get("spelling") == modules[kind]
+
+
+@pytest.mark.parametrize("kind", ["characters", "ngrams"])
+def test_a_tagger_goes_together_as_the_docs_say(tmp_path, kind):
+    trained = tagger(CELLS[1], {"kind": kind})
+    export_as("torch", trained, tmp_path / "w.safetensors")
+    tensors = load_file(tmp_path / "w.safetensors")
+
+    def run(module, layer, x):
+        ways = [[tensors[f"{module}.{name}"] for name in torch_names(layer, back)] for back in (False, True)]
+        return torch_layer("lstm", x, *ways[0]), torch_layer("lstm", x[::-1], *ways[1])[::-1]
+
+    def seen(word):
+        if kind == "ngrams":
+            return tensors["spelling.weight"][ngram_buckets(word, 2, 4, 20000)].mean(axis=0)
+        forward, backward = run("spelling_rnn", 0, tensors["spelling.weight"][trained.learned.characters.encode(word)])
+        return np.concatenate([forward[-1], backward[0]])
+
+    words = ["film", "is", "incomprehensible", "."]
+    x = np.array([[*tensors["embedding.weight"][i], *seen(w)] for i, w in zip([1, 5, 0, 10], words, strict=True)])
+    for layer in range(2):
+        x = np.concatenate(run("rnn", layer, x), axis=1)
+    scores = x @ tensors["output.weight"].T + tensors["output.bias"]
+    texts = trained.learned.encode([Sentence(tuple(words), ("DET",) * 4, "x", "1")])
+    logits, _ = trained.model.forward(make_tagged_batch(texts, np.array([0])))  # of one sentence the order is its own
+    np.testing.assert_allclose(scores, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_language_model_goes_together_as_the_docs_say(tmp_path, tied):
+    trained = language_model(CELLS[3], tied=tied)
+    export_as("torch", trained, tmp_path / "w.safetensors")
+    tensors = load_file(tmp_path / "w.safetensors")
+    ids = [3, 1, 7, 7, 2]
+    x = tensors["embedding.weight"][ids]
+    for layer in range(2):
+        x = torch_layer("gru", x, *[tensors[f"rnn.{name}"] for name in torch_names(layer)])
+    stepper = Stepper(trained.model)
+    stepper.reset()
+    expected = [stepper.read(token) for token in ids]
+    np.testing.assert_allclose(x @ tensors["output.weight"].T + tensors["output.bias"], expected, atol=1e-5)
 
 
 def test_the_keys_of_a_language_model(tmp_path):

@@ -113,6 +113,7 @@ def test_an_export_needs_nothing_else(cli, workdir, option):
         (lambda tensors, about: about.pop("step"), "holds no usable 'step'"),
         (lambda tensors, about: about.update(labels=["a"]), "holds no usable labels"),
         (lambda tensors, about: about.update(vocabulary=["a"]), "holds no usable"),
+        (lambda tensors, about: about["vocabulary"].append(3), "holds no usable vocabulary"),
         (lambda tensors, about: about["config"]["model"].update(depth=3), "model.depth"),
     ],
 )  # fmt: skip

@@ -71,6 +71,8 @@ def read_exported(path: Path, tensors: Mapping[str, Array], text: str) -> Found:
             raise ValueError("step")
         config = parse_config(about["config"], f"{path} (config)")
         if config.task == "classification":
+            if not all(isinstance(token, str) for token in about["vocabulary"]):
+                raise ValueError("vocabulary")
             stored = Stored({"labels": about["labels"]}, tuple(about["vocabulary"]))
         else:
             stored = Stored({}, (about["codec"],))
@@ -106,6 +108,8 @@ def _from_state_dict(
         cell = next(name for name, gates in GATES.items() if gates == rows // H)
         weights = from_torch(cell, arrays)
         params |= {f"{prefix}.{part}": array for part, array in zip(("Wx", "Wh", "b", "bhn"), weights, strict=False)}
+    if "attention.w" in shapes:
+        params["attention.w"] = take("attention.weight", 1, *shapes["attention.w"])[0]
     (outputs,) = shapes["output.b"]
     params["output.b"] = take("output.bias", outputs)
     if "output.w" in shapes:
