@@ -1,6 +1,7 @@
 """Which words of a text pushed a prediction, and how far."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -245,8 +246,9 @@ def _place(label: str, labels: tuple[str, ...]) -> int:
         label = shown_token(label)
     if label not in labels:
         known = ", ".join(map(short_label, labels[:20])) + (", ..." if len(labels) > 20 else "")
-        what = f"{short_label(label)!r} is not a label of the model"
-        raise ConfigError(what, where="--label", remedy=f"Give one of {known}")
+        close = get_close_matches(label, labels, 1)
+        remedy = f"Did you mean {short_label(close[0])!r}?" if close else f"Give one of {known}"
+        raise ConfigError(f"{short_label(label)!r} is not a label of the model", where="--label", remedy=remedy)
     return labels.index(label)
 
 

@@ -48,6 +48,8 @@ def test_two_labels_are_one_scale():
 def test_a_label_the_model_does_not_have(trained):
     with pytest.raises(ConfigError, match=r"'great' is not a label of the model. Give one of bad, fine, good"):
         explain(trained, TEXT, label="great")
+    with pytest.raises(ConfigError, match=r"Did you mean 'fine'\?"):
+        explain(trained, TEXT, label="fien")
 
 
 def test_the_text_is_shown_as_it_was_written(trained):
