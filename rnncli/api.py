@@ -4,6 +4,7 @@ Nothing is printed by what is loaded. Errors are :class:`rnncli.errors.RnncliErr
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -283,7 +284,7 @@ def _train_in(
 
 
 def _loaded(path: Path, history: Sequence[dict[str, Any]]) -> TextClassifier | SentenceTagger | LanguageModel:
-    trained = load_trained(path).use_average()
+    trained = replace(load_trained(path).use_average(), arrays={})  # what only training goes on with
     return KINDS[trained.config.task](trained, history)
 
 

@@ -15,6 +15,7 @@ from rnncli.data.unlabelled import Unlabelled
 from rnncli.errors import shown_on_one_line
 from rnncli.packing import Array
 from rnncli.predicting import Cost, Prediction, Tags
+from rnncli.thresholds import Threshold, predicted_classes
 
 LEAST_TEXT = 16  # columns of a terminal, below which the text is left out beside its answer
 
@@ -30,10 +31,8 @@ class Wanted(NamedTuple):
         The probability of every label; of a tagger, that of each tag.
     top : int or None
         So many of the likeliest labels.
-    threshold : float or None
-        The probability from which on ``positive`` is predicted, and below it the other label.
-    positive : int
-        The class that the threshold is for.
+    threshold : Threshold or None
+        From which probability on one of two labels is predicted, and below it the other.
     width : int
         Columns of the terminal.
     """
@@ -41,8 +40,7 @@ class Wanted(NamedTuple):
     style: str
     every: bool = False
     top: int | None = None
-    threshold: float | None = None
-    positive: int = 1
+    threshold: Threshold | None = None
     width: int = 80
 
 
@@ -90,7 +88,7 @@ def decided(probabilities: Array, wanted: Wanted) -> int:
     probabilities : ndarray of shape (C,)
         Of a text.
     wanted : Wanted
-        Its ``threshold`` and ``positive`` are used.
+        Its ``threshold`` is used.
 
     Returns
     -------
@@ -99,7 +97,7 @@ def decided(probabilities: Array, wanted: Wanted) -> int:
     """
     if wanted.threshold is None:
         return int(probabilities.argmax())
-    return wanted.positive if probabilities[wanted.positive] >= wanted.threshold else 1 - wanted.positive
+    return int(predicted_classes(probabilities[None], wanted.threshold)[0])
 
 
 def _records(facts: Callable[..., dict[str, Any]], labels: Sequence[str], wanted: Wanted) -> Render:

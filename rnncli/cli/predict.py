@@ -19,6 +19,7 @@ from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.unlabelled import DEFAULT_COLUMN, Unlabelled, read_unlabelled
 from rnncli.errors import ConfigError, DataError
 from rnncli.predicting import BLOCK, BLOCK_CHARACTERS, characters, predict
+from rnncli.thresholds import Threshold
 from rnncli.trained import Trained, load_trained
 
 FORMATS = ["text", "csv", "tsv", "jsonl"]
@@ -78,8 +79,7 @@ def command(
         style=_style(output, as_json, kind),
         every=proba,
         top=top,
-        threshold=threshold,
-        positive=_class_of(trained, positive),
+        threshold=None if threshold is None else Threshold(_class_of(trained, positive), threshold),
         width=shutil.get_terminal_size().columns,
     )
     with ExitStack() as stack:
