@@ -9,7 +9,7 @@ import numpy as np
 from rnncli.comparing import (
     DRAWS,
     LEVEL,
-    Floats,
+    Interval,
     bootstrap,
     chance_of_difference,
     differing_keys,
@@ -42,15 +42,15 @@ class Judged:
         None where its data cannot be read.
     why : str or None
         Why not.
-    samples : ndarray of shape (B,), or None
-        The headline in each drawn sample; the same samples for runs on the same data.
+    interval : Interval or None
+        That of the headline; the same whatever runs it is judged beside.
     """
 
     record: RunRecord
     cost: Cost
     outcome: Outcome | None
     why: str | None
-    samples: Floats | None
+    interval: Interval | None
 
     @property
     def headline(self) -> Headline:
@@ -105,30 +105,15 @@ def judge(records: Sequence[RunRecord], reader: Reader, *, draws: int = DRAWS) -
             if reader.given is not None:
                 raise
             outcomes.append(error)
-    samples: dict[int, Floats] = {}
-    for places in _on_same_data(outcomes):
-        same = [outcome for place in places if isinstance(outcome := outcomes[place], Outcome)]
-        drawn = bootstrap([each.counted for each in same], [each.sizes for each in same], draws=draws)
-        samples |= dict(zip(places, drawn, strict=True))
-    return [
-        Judged(
-            record,
-            cost_of(record),
-            outcome if isinstance(outcome, Outcome) else None,
-            None if isinstance(outcome, Outcome) else str(outcome),
-            samples.get(place),
-        )
-        for place, (record, outcome) in enumerate(zip(records, outcomes, strict=True))
-    ]
+    return [_judged(record, outcome, draws) for record, outcome in zip(records, outcomes, strict=True)]
 
 
-def _on_same_data(outcomes: Sequence[Outcome | DataError]) -> list[list[int]]:
-    """Return the places of the outcomes that are on the same units."""
-    groups: dict[tuple[str, int], list[int]] = {}
-    for place, outcome in enumerate(outcomes):
-        if isinstance(outcome, Outcome):
-            groups.setdefault((outcome.key, len(outcome.counted)), []).append(place)
-    return list(groups.values())
+def _judged(record: RunRecord, outcome: Outcome | DataError, draws: int) -> Judged:
+    cost = cost_of(record)
+    if not isinstance(outcome, Outcome):
+        return Judged(record, cost, None, str(outcome), None)
+    (samples,) = bootstrap(outcome.counted, outcome.sizes, draws=draws)
+    return Judged(record, cost, outcome, None, percentiles(samples))
 
 
 def run_figures(judged: Judged) -> dict[str, Any]:
@@ -156,7 +141,7 @@ def run_figures(judged: Judged) -> dict[str, Any]:
         "unit": outcome and outcome.unit,
         "not_evaluated": judged.why,
         "figures": judged.figures,
-        "interval": None if judged.samples is None else list(percentiles(judged.samples)),
+        "interval": judged.interval and list(judged.interval),
         "parameters": record.parameters,
         "tokens_per_second": judged.cost.tokens_per_second,
         "train_seconds": judged.cost.train_seconds,
@@ -184,9 +169,8 @@ def summary(judged: Judged) -> dict[str, str]:
     figures = judged.figures
     rows = {head.heading: format(figures[head.key], head.form) if figures.get(head.key) is not None else "-"}
     ends = "-"
-    if judged.samples is not None:
-        low, high = percentiles(judged.samples)
-        ends = f"{low:{head.form}} to {high:{head.form}}".replace("% to", " to")
+    if judged.interval is not None:
+        ends = " to ".join(format(end, head.form) for end in judged.interval).replace("% to", " to")
     rows[f"{LEVEL:.0%} interval"] = ends
     others = [figure for figure in FIGURES[record.trained.config.task] if figure.key != head.key]
     rows |= {figure.heading: figure.show(figures) for figure in others}
@@ -202,13 +186,15 @@ def summary(judged: Judged) -> dict[str, str]:
     return rows
 
 
-def differences(runs: Sequence[Judged]) -> list[dict[str, Any]]:
+def differences(runs: Sequence[Judged], *, draws: int = DRAWS) -> list[dict[str, Any]]:
     """Compare each run with the first, as far as they were evaluated on the same data.
 
     Parameters
     ----------
     runs : sequence of Judged
         At least one.
+    draws : int
+        Samples of the bootstrap.
 
     Returns
     -------
@@ -224,7 +210,7 @@ def differences(runs: Sequence[Judged]) -> list[dict[str, Any]]:
     for run in runs[1:]:
         pair: dict[str, Any] = {"run": run.record.name, "with": first.record.name}
         why = _not_comparable(first, run)
-        found.append({**pair, "not_compared": why} if why else {**pair, **_difference(first, run)})
+        found.append({**pair, "not_compared": why} if why else {**pair, **_difference(first, run, draws)})
     tested = [pair for pair in found if "p" in pair]
     for pair, corrected in zip(tested, holm([pair["p"] for pair in tested]), strict=True):
         better = (pair["difference"] > 0) == first.headline.more_is_better
@@ -245,13 +231,12 @@ def _not_comparable(first: Judged, run: Judged) -> str | None:
     return None
 
 
-def _difference(first: Judged, run: Judged) -> dict[str, Any]:
+def _difference(first: Judged, run: Judged, draws: int) -> dict[str, Any]:
     assert first.outcome is not None
     assert run.outcome is not None
-    assert first.samples is not None
-    assert run.samples is not None
-    key = first.headline.key
-    drawn = run.samples - first.samples
+    key, both = first.headline.key, (first.outcome, run.outcome)
+    before, after = bootstrap([each.counted for each in both], [each.sizes for each in both], draws=draws)
+    drawn = after - before
     test, p, whole = "paired bootstrap", chance_of_difference(drawn), None
     if first.outcome.right is not None and run.outcome.right is not None:
         whole = mcnemar(first.outcome.right, run.outcome.right)

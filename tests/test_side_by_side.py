@@ -21,11 +21,8 @@ def judged(*paths, given=None):
 
 def with_right(run, right):
     """Return a run that is right about other texts."""
-    outcome = replace(
-        run.outcome, right=right, counted=right.astype(float), report={**run.outcome.report, "accuracy": right.mean()}
-    )
-    (samples,) = bootstrap(outcome.counted, outcome.sizes, draws=500)
-    return replace(run, outcome=outcome, samples=samples)
+    report = {**run.outcome.report, "accuracy": right.mean()}
+    return replace(run, outcome=replace(run.outcome, right=right, counted=right.astype(float), report=report))
 
 
 def test_the_interval_is_that_of_the_bootstrap(finished):
@@ -44,7 +41,16 @@ def test_classifiers_are_tested_by_mcnemar(finished):
     assert pair["mcnemar"] == mcnemar(gru.outcome.right, rnn.outcome.right)._asdict()
     assert pair["p"] == pair["p_holm"] == pair["mcnemar"]["p"]
     assert pair["difference"] == rnn.outcome.report["accuracy"] - gru.outcome.report["accuracy"]
-    assert pair["interval"] == list(percentiles(rnn.samples - gru.samples))
+    before, after = bootstrap([gru.outcome.counted, rnn.outcome.counted], np.ones((2, len(gru.outcome.counted))))
+    assert pair["interval"] == list(percentiles(after - before))
+
+
+def test_an_interval_does_not_depend_on_the_company(finished):
+    (alone,) = judged(GRU)
+    assert judged(RNN, GRU)[1].interval == alone.interval
+    pairs = differences(judged(GRU, GRU / "last.safetensors", RNN), draws=300)
+    (pair,) = differences(judged(GRU, RNN), draws=300)
+    assert (pairs[1]["interval"], pairs[1]["p"]) == (pair["interval"], pair["p"])
 
 
 def test_verdicts(finished):
@@ -61,11 +67,8 @@ def test_verdicts(finished):
 
 def test_of_a_language_model_less_is_better(finished):
     (run,) = judged(LANGUAGE)
-    cheaper = replace(
-        run,
-        outcome=replace(run.outcome, report={**run.outcome.report, "bits_per_character": 0.5}),
-        samples=run.samples - 1,
-    )
+    report = {**run.outcome.report, "bits_per_character": run.outcome.report["bits_per_character"] / 2}
+    cheaper = replace(run, outcome=replace(run.outcome, counted=run.outcome.counted / 2, report=report))
     (pair,) = differences([run, cheaper])
     assert (pair["verdict"], pair["test"], pair["mcnemar"]) == ("better", "paired bootstrap", None)
     assert pair["p"] < 0.01
