@@ -5,9 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from rnncli.data.word_vectors import check_word_vectors, read_word_vectors
-from rnncli.errors import ConfigError, DataError
+from rnncli.errors import ConfigError, DataError, RnncliError
 
 TOKENS = ("<unk>", "the", "film", "Paris", "Rome", "rome", "nowhere", "10 000")
 GLOVE = "the 0.5 -1e-3 2\nfilm 1 2 3\nparis 4 5 6\nRome 7 8 9\nrome 7 7 7\n"
@@ -132,3 +134,26 @@ def test_the_memory_is_that_of_the_vocabulary(tmp_path):
     tracemalloc.stop()
     assert vectors.ids.tolist() == [1, 2]
     assert peak < size / 20
+
+
+PIECES = st.sampled_from(
+    [b" ", b"\n", b"the", b"film", b"1", b"-2.5", b"1e999", b"nan", b"3 3\n", b"\0", b"\xff", b"\r"]
+)
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=40).map(b"".join)))
+@example(b"9" * 5000 + b" 3\nthe 1 2 3\n")
+@example(b"the 1 2 1" + b"9" * 5000)
+def test_any_bytes_are_read_or_refused_in_a_line(tmp_path, raw):
+    path = write(tmp_path / "v.txt", raw)
+    vectors, said = None, ""
+    try:
+        vectors = read_word_vectors(path, TOKENS, 3)
+    except RnncliError as error:
+        said = str(error)
+    assert "\n" not in said
+    assert (vectors is None) == bool(said)
+    if vectors is not None:
+        assert np.isfinite(vectors.values).all()
+        assert vectors.values.shape == (len(vectors.ids), 3)

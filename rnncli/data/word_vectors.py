@@ -70,7 +70,7 @@ def check_word_vectors(path: str | Path, dim: int) -> int | None:
     with open_bytes(path) as file:
         head = file.read(_HEAD)
     numbers = head.split(b"\n", 1)[0].split()
-    header = len(numbers) == 2 and all(number.isdigit() for number in numbers)
+    header = len(numbers) == 2 and all(number.isdigit() and len(number) < 19 for number in numbers)
     # Behind the header of a binary file come numbers of four bytes, some of which text does not have.
     if head.startswith(_FASTTEXT_BINARY) or (header and b"\0" in head):
         raise DataError(
