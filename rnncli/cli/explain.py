@@ -42,7 +42,7 @@ from rnncli.trained import load_trained
     type=click.Choice(get_args(BaselineName)),
     default=INTEGRATED.baseline,
     show_default=True,
-    help="What stands for a word that says nothing.",
+    help="What stands for a word that says nothing; even: the one whose prediction is the most even.",
 )
 @click.option(
     "--steps",
@@ -56,7 +56,7 @@ from rnncli.trained import load_trained
     type=click.FloatRange(0, min_open=True),
     default=INTEGRATED.tolerance,
     show_default=True,
-    help=f"Double the points until the pushes add up to within this, or there are {INTEGRATED.most_steps}.",
+    help=f"Add points until the pushes add up to within this, or there are {INTEGRATED.most_steps}.",
 )
 @click.option("--leave-one-out", is_flag=True, help="Compare with leaving each word out.")
 @click.option("--gates", is_flag=True, help="Also show gates, states and gradients step by step.")

@@ -106,7 +106,8 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     out = [head]
     for line, place in zip(lines, places, strict=True):
         sign, ink = ("+", _FOR_INK) if scores[place] > 0 else ("-", _AGAINST_INK)
-        out.append(f"{line}  {click.style(sign * round(room * abs(scores[place]) / full), fg=ink)}".rstrip())
+        bar = sign * round(room * abs(scores[place]) / full)
+        out.append(f"{line}  {click.style(bar, fg=ink)}" if bar else line)
     rest = len(scores) - len(places)
     if rest:
         others = float(scores.sum() - scores[places].sum())
