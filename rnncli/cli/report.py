@@ -71,4 +71,4 @@ def command(runs: tuple[Path, ...], html: Path | None, given: GivenData | None, 
     for run in judged:
         if run.why:
             click.echo(f"{run.record.name}: without evaluation, {run.why}", err=True)
-    click.echo(f"wrote {html} ({size / 1000:,.0f} kB): {', '.join(part.title.lower() for part in parts)}")
+    click.echo(f"wrote {html} ({len(parts)} sections, {size / 1000:,.0f} kB)")
