@@ -6,8 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,18 @@ import numpy as np
 
 from rnncli.assembly import build_trainer
 from rnncli.config import RunConfig, parse_config
-from rnncli.data.dataset import EncodedTexts
-from rnncli.data.tagging.codec import TaggedTexts
 from rnncli.errors import ConfigError, RnncliError
+from rnncli.first_weights import take_first_weights
 from rnncli.joining import share_data, share_weights
 from rnncli.machine import keep_freed_memory
-from rnncli.packing import IntArray
-from rnncli.plan_figures import data_figures, distinct_tokens, padding_figures, weight_figures
+from rnncli.plan_figures import data_figures, padding_figures, weight_figures
 from rnncli.run import worker_count
 from rnncli.run_dir import CACHE
 from rnncli.tasks import task_of
-from rnncli.team import Member
 from rnncli.trained import save_trained
 from rnncli.training import Trainer
-from rnncli.workers.exchange import ALONE
+from rnncli.trial import try_steps, try_validation
 from rnncli.workers.launch import processes
-
-WARM_UP = 3  # steps before those that are timed; the first is on the largest batch, for the memory it takes
-FEWEST = 5  # steps to time, however long they take
 
 # The child looks for modules where this process does, and not in the folder it happens to be in.
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from rnncli.planning import in_child; in_child()"
@@ -134,6 +127,7 @@ def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
     with processes(worker_count(config)) as exchange:
         data = share_data(exchange, config, data)
         trainer = build_trainer(config, data)
+        take_first_weights(trainer, config, data)
         share_weights(exchange, trainer)
         start_seconds = time.perf_counter() - start
         return _measure(config, data, trainer, start_seconds, seconds)
@@ -142,32 +136,12 @@ def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
 def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: float, seconds: float) -> Plan:
     """Run some steps, a validation and a save."""
     work, settings = trainer.work, trainer.settings
-    member = Member(trainer.exchange, work, trainer.optimizer, settings.seed, settings.clip_norm, trainer.averages)
-    order = work.order(0)
-    sizes = np.array([work.amount(items).tokens for items in order])
-    by_size = np.argsort(sizes, kind="stable")
-    plan = [int(by_size[-1])] + [int(by_size[place]) for place in spread(len(order))]
-    times, tokens, distinct, finite, cpu = [], [], [], True, 0.0
-    for number, place in enumerate(_endless(plan)):
-        before, cpu_before = time.perf_counter(), time.process_time()
-        average = 0.0 if trainer.averages is None else trainer.averages.weight(number)
-        finite &= member.step(number, order[place], settings.lr * settings.schedule(number), average).finite
-        passed, cpu_passed = time.perf_counter() - before, time.process_time() - cpu_before
-        if number < WARM_UP:
-            continue
-        times.append(passed)
-        cpu += cpu_passed
-        tokens.append(int(sizes[place]))
-        distinct.append(distinct_tokens(work, order[place]))
-        if len(times) >= FEWEST and (sum(times) >= seconds or len(times) >= trainer.total_steps):
-            break
-    speed = sum(tokens) / sum(times)
-    validation, share = _time_validation(member, speed, seconds)
+    made = try_steps(trainer, seconds)
+    validation, share = try_validation(trainer, made.speed, seconds)
     save, size = _time_save(config, data, trainer)
-    steps, epoch = trainer.total_steps, int(sizes.sum()) / speed
-    every = settings.validate_every or trainer.steps_per_epoch
-    validations = -(-steps // every)
+    steps, epoch = trainer.total_steps, made.tokens_of_epoch / made.speed
     training = epoch * steps / trainer.steps_per_epoch
+    validations = -(-steps // (settings.validate_every or trainer.steps_per_epoch))
     saves = 2 * validations + steps // (config.train.checkpoint_every_steps or steps + 1)
     if config.train.checkpoint_every_minutes:
         saves += int(training / (60 * config.train.checkpoint_every_minutes))
@@ -180,13 +154,17 @@ def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: floa
         epochs=settings.epochs,
         steps=steps,
         steps_per_epoch=trainer.steps_per_epoch,
-        tokens_per_step=float(np.mean(tokens)),
-        distinct_per_step=float(np.mean(distinct)),
-        measured_steps=len(times),
-        measured_seconds=sum(times),
-        cpu_share=cpu / sum(times),
-        step_seconds={"least": min(times), "median": float(np.median(times)), "most": max(times)},
-        tokens_per_second=speed,
+        tokens_per_step=float(np.mean(made.tokens)),
+        distinct_per_step=float(np.mean(made.distinct)),
+        measured_steps=len(made.seconds),
+        measured_seconds=sum(made.seconds),
+        cpu_share=made.cpu_seconds / sum(made.seconds),
+        step_seconds={
+            "least": min(made.seconds),
+            "median": float(np.median(made.seconds)),
+            "most": max(made.seconds),
+        },
+        tokens_per_second=made.speed,
         peak_memory_mb=trainer.peak_memory_mb(),
         checkpoint_mb=size / 1e6,
         seconds={
@@ -199,63 +177,8 @@ def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: floa
         validations=validations,
         saves=saves,
         validation_share=share,
-        finite=bool(finite),
+        finite=made.finite,
     )
-
-
-def spread(count: int) -> Iterator[int]:
-    """Yield the numbers below ``count``, each once, so that those up to any point are spread evenly over all.
-
-    Bits are read from the right as those of a fraction (van der Corput 1935): 0, 1/2, 1/4, 3/4, 1/8, ...
-    """
-    bits = max(1, (count - 1).bit_length())
-    for number in range(2**bits):
-        mirrored = int(f"{number:0{bits}b}"[::-1], 2)
-        if mirrored < count:
-            yield mirrored
-
-
-def _endless(plan: list[int]) -> Iterator[int]:
-    """Yield places of steps: the largest and the first twice, to warm up, then all of them over and over."""
-    largest, *rest = plan
-    yield from [largest, rest[0], rest[0]]
-    while True:
-        yield from rest
-
-
-def _time_validation(member: Member, speed: float, seconds: float) -> tuple[float, float]:
-    """Return the seconds of a validation, and on what share of its data they were measured."""
-    work: Any = member.work
-    whole = work.valid
-    amount = len(whole.ids) if isinstance(whole, EncodedTexts | TaggedTexts) else len(whole)
-    # Scoring is some three times as fast as training, so this is three times as long as was trained.
-    every = max(1, int(amount / speed / (9 * seconds)))
-    start = time.perf_counter()
-    if every == 1:
-        member.evaluate(average=member.averages is not None and member.averages.begun)
-        return time.perf_counter() - start, 1.0
-    work.valid = _every(whole, every)
-    part = len(work.valid.ids) if isinstance(whole, EncodedTexts | TaggedTexts) else len(work.valid)
-    try:  # by this process alone: the others have the whole
-        work.evaluate(ALONE)
-    finally:
-        work.valid = whole
-    return (time.perf_counter() - start) * amount / part / member.exchange.size, part / amount
-
-
-def _every(texts: Any, nth: int) -> Any:
-    """Return each n-th text of a part, or the first n-th of one that is a single text."""
-    if not isinstance(texts, EncodedTexts | TaggedTexts):
-        count = max(2, len(texts) // nth)
-        return replace(texts, tokens=texts.tokens[:count], characters=max(1, texts.characters // nth))
-    rows = np.arange(0, len(texts), nth)
-    lengths = texts.lengths[rows]
-    words = np.concatenate([np.arange(texts.offsets[row], texts.offsets[row + 1]) for row in rows.tolist()])
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    if isinstance(texts, EncodedTexts):
-        return EncodedTexts(texts.ids[words], offsets, texts.labels[rows])
-    by_word: dict[str, IntArray] = {name: getattr(texts, name)[words] for name in ("ids", "labels", "forms", "unseen")}
-    return replace(texts, offsets=offsets, **by_word)  # type: ignore[arg-type]
 
 
 def _time_save(config: RunConfig, data: Any, trainer: Trainer) -> tuple[float, int]:

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "attributions", "baselines", "gradcheck."},
+    {"optim", "schedules", "averaging", "stacks", "pooled", "attributions", "baselines", "gradcheck."},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
     | {"score_functions", "gate_traces", "readings", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling"},
     {"training", "tasks", "plan_figures"},
-    {"assembly", "trained", "progress", "recording"},
+    {"assembly", "trained", "trial", "progress", "recording"},
     {"joining", "first_weights", "inventory", "predicting", "subjects"},
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}

@@ -9,9 +9,10 @@ from tiny_tasks import language_config, tagging_config, write_conllu, write_text
 from rnncli import planning
 from rnncli.data.dataset import load_dataset
 from rnncli.plan_figures import real_share
-from rnncli.planning import Plan, plan_run, spread
+from rnncli.planning import Plan, plan_run
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
+from rnncli.trial import FEWEST, every_nth, spread
 
 
 def fill_cache(config):
@@ -43,7 +44,7 @@ def test_it_says_what_a_run_comes_to(config):
     assert plan.validations == len(summary.validations)
     size = RunDir(Path("runs/real")).last.stat().st_size / 1e6
     assert plan.checkpoint_mb == pytest.approx(size, abs=0.002)  # less what a run notes of its figures
-    assert plan.measured_steps >= planning.FEWEST
+    assert plan.measured_steps >= FEWEST
     parts = plan.seconds
     steps = parts["epoch"] * plan.steps / plan.steps_per_epoch
     whole = parts["start"] + steps + plan.validations * parts["validation"] + plan.saves * parts["save"]
@@ -119,7 +120,7 @@ def test_a_large_validation_part_is_sampled_and_left_as_it_was(config):
 
 def test_every_nth_text_is_whole():
     data = load_dataset(tiny_config(Path(__file__).parents[1] / "data" / "sample.csv").data, 1, None)
-    part = planning._every(data.valid, 3)
+    part = every_nth(data.valid, 3)
     assert len(part) == -(-len(data.valid) // 3)
     for number, row in enumerate(range(0, len(data.valid), 3)):
         whole = data.valid.ids[data.valid.offsets[row] : data.valid.offsets[row + 1]]

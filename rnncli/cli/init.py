@@ -27,8 +27,15 @@ OPTION = "--output"
 @click.option("--label", metavar="COLUMN", help="The column of --data that holds the label.")
 @click.option("--output", type=click.Path(path_type=Path), help="The config to write.  [default: DATA.yaml]")
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is found.")
+@click.pass_context
 def command(
-    task: str | None, data: Path | None, text: str | None, label: str | None, output: Path | None, yes: bool
+    ctx: click.Context,
+    task: str | None,
+    data: Path | None,
+    text: str | None,
+    label: str | None,
+    output: Path | None,
+    yes: bool,
 ) -> None:
     """Look at data and write a config that trains on it, with the reasons for its settings.
 
@@ -70,7 +77,8 @@ def command(
         rows = "row" if facts.bad == 1 else "rows"
         click.echo(f"{facts.bad:,} {rows} cannot be read, and training stops at the first: {facts.first_bad}", err=True)
     if asking and not click.confirm(f"Write {output}?", default=True):
-        raise click.Abort
+        click.echo("nothing was written", err=True)
+        ctx.exit(1)
     with output_file(OPTION, output) as file, told(OPTION, output):
         file.write(config_text(facts, output, group))
     load_config(output)
