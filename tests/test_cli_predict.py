@@ -315,3 +315,10 @@ def test_an_interrupt_and_a_closed_pipe_end_it_quietly(model, workdir):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 1
+
+
+def test_a_closed_end_is_no_terminal(model):
+    for arguments, closed in ((("texts.txt",), ">&-"), ((), "<&-")):
+        shell = f'exec "$0" -m rnncli predict {model} {" ".join(arguments)} {closed}'
+        done = subprocess.run(["sh", "-c", shell, sys.executable], capture_output=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -92,7 +92,7 @@ def command(
         if texts:
             answers.give((Unlabelled(text, {}) for text in texts), at_latest=None)
             return
-        if source == STANDARD_INPUT and sys.stdin.isatty():
+        if source == STANDARD_INPUT and _is_terminal(sys.stdin):
             click.echo("a text a line, Ctrl-D to end", err=True)
         lines = lines_as_they_come(source, answers.flush)
         name = "standard input" if source == STANDARD_INPUT else source
@@ -183,7 +183,12 @@ def _style(output: Path | None, as_json: bool, kind: str) -> str:
         return "csv"
     if as_json or suffix in (".jsonl", ".ndjson"):
         return "json"
-    return "screen" if output is None and sys.stdout.isatty() else "tabs"
+    return "screen" if output is None and _is_terminal(sys.stdout) else "tabs"
+
+
+def _is_terminal(stream: IO[Any] | None) -> bool:
+    """Return whether somebody sits there; of a stream that is closed (None), nobody."""
+    return stream is not None and stream.isatty()
 
 
 def _column(trained: Trained, kind: str) -> str:
