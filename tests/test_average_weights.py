@@ -11,8 +11,9 @@ from tiny_tasks import language_config, tagging_config, trainer_of, write_conllu
 from rnncli.averaging import PREFIX
 from rnncli.config import parse_config
 from rnncli.data.dataset import load_dataset
-from rnncli.errors import ConfigError
+from rnncli.errors import CheckpointError, ConfigError
 from rnncli.metrics import classification_report
+from rnncli.resuming import restore_trainer
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.scoring import score
@@ -213,3 +214,40 @@ def test_two_means_or_more_epochs_than_there_are_are_refused(task, train, said, 
     values["train"] |= train
     with pytest.raises(ConfigError, match=said):
         parse_config(values, "x")
+
+
+def test_a_checkpoint_that_does_not_count_its_steps_goes_on(tmp_path):
+    """As those of earlier versions do not, which had a running mean alone."""
+    config = CONFIGS["tagging"](tmp_path, average=0.9)
+    first, _ = trainer_of(config, tmp_path)
+    for event in first.run():
+        if event.step == 5:
+            break
+    counters = {key: value for key, value in first.counters().items() if key != "averaged"}
+    second, _ = trainer_of(config, tmp_path)
+    second.restore(counters, first.model.params, first.arrays())
+    assert second.averages.count == 5
+    list(first.run())
+    list(second.run())
+    assert all((array == second.arrays()[name]).all() for name, array in first.arrays().items())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"arrays": "average/output.w"}, "the array 'average/output.w' is missing"),
+        ({"averaged": 0}, "the array 'average/.*' is not one it has"),
+        ({"averaged": -1}, "progress.averaged"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_whose_mean_is_not_whole_is_refused(changed, said, tmp_path):
+    config = CONFIGS["classification"](tmp_path, average_last=2)
+    run_dir = RunDir(tmp_path / "run")
+    train_run(config, run_dir, Silent())
+    saved = load_trained(run_dir.last)
+    arrays = {name: array for name, array in saved.arrays.items() if name != changed.get("arrays")}
+    progress = saved.progress | {key: value for key, value in changed.items() if key != "arrays"}
+    trainer, data = trainer_of(config, tmp_path)
+    with pytest.raises(CheckpointError, match=said):
+        restore_trainer(trainer, replace(saved, arrays=arrays, progress=progress), data, "last")
