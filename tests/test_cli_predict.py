@@ -229,6 +229,31 @@ def test_words_of_a_file_get_tags_whatever_tags_it_has(cli: Cli, tagger, workdir
     assert "--threshold" in cli.refused("predict", tagger, "c.conllu", "--threshold", "0.5", code=2)
 
 
+def test_a_conllu_file_is_written_with_the_tags(cli: Cli, tagger, workdir):
+    tagged = write_conllu(workdir / "b.conllu", 5, seed=4).read_text()
+    out = [line.split("\t") for line in cli("predict", tagger, "b.conllu").out.splitlines()]
+    done = cli("predict", tagger, "b.conllu", "--output", "o.conllu")
+    assert (done.code, done.out) == (0, "")
+    before, after = tagged.splitlines(), (workdir / "o.conllu").read_text().splitlines()
+    assert len(after) >= len(before)
+    for old, new, (word, *tag) in zip(before, after, out, strict=False):
+        if old:
+            cells = new.split("\t")
+            assert cells[1:2] + cells[3:4] == [word, *tag]
+            assert cells[:3] + cells[4:] == old.split("\t")[:3] + old.split("\t")[4:]
+    (workdir / "c.conllu").write_text("# text = x\n1-2\tax" + "\t_" * 8 + "\n1\tthe" + "\t_" * 8 + "\n\n")
+    assert cli("predict", tagger, "c.conllu", "--output", "o.conllu").code == 0
+    assert (workdir / "o.conllu").read_text().splitlines()[:2] == ["# text = x", "1-2\tax" + "\t_" * 8]
+    assert cli("predict", tagger, "--text", "the dog", "--output", "o.conllu").code == 0
+    first, second, blank = (workdir / "o.conllu").read_text().splitlines()
+    assert first == "1\tthe\t_\tDET" + "\t_" * 6
+    assert (second.split("\t")[1], blank) == ("dog", "")
+    for more in ("--json", "--proba"):
+        assert "Name a .jsonl file" in cli.refused(
+            "predict", tagger, "--text", "x", "--output", "o.conllu", more, code=2
+        )
+
+
 def test_a_language_model_says_what_lines_cost(cli: Cli, language_model):
     lines = ["the dog sees a plan.", "zzq", ""]
     texts = [part for line in lines for part in ("--text", line)]

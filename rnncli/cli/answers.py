@@ -11,6 +11,7 @@ import numpy as np
 
 from rnncli.cli.tables import columns
 from rnncli.data.rows import short_label
+from rnncli.data.tagging.conllu import ConlluColumn, write_conllu
 from rnncli.data.unlabelled import Unlabelled
 from rnncli.errors import shown_on_one_line
 from rnncli.packing import Array
@@ -25,8 +26,8 @@ class Wanted(NamedTuple):
 
     Attributes
     ----------
-    style : {"screen", "tabs", "json", "csv"}
-        For whom.
+    style : {"screen", "tabs", "json", "csv", "conllu"}
+        For whom; conllu is for taggers.
     every : bool
         The probability of every label; of a tagger, that of each tag.
     top : int or None
@@ -35,6 +36,8 @@ class Wanted(NamedTuple):
         From which probability on one of two labels is predicted, and below it the other.
     width : int
         Columns of the terminal.
+    column : {"upos", "xpos", "feats"}
+        Of conllu: where the tags go.
     """
 
     style: str
@@ -42,6 +45,7 @@ class Wanted(NamedTuple):
     top: int | None = None
     threshold: Threshold | None = None
     width: int = 80
+    column: ConlluColumn = "upos"
 
 
 Render = Callable[[Sequence[Unlabelled], Sequence[Any]], str]
@@ -66,7 +70,7 @@ def renderer(task: str, labels: Sequence[str], wanted: Wanted) -> Render:
     """
     if wanted.style in ("json", "csv"):
         return _records(FACTS[task], labels, wanted)
-    lines = LINES[task]
+    lines = _conllu_lines if wanted.style == "conllu" else LINES[task]
     heads = _heads(task, labels, wanted)
 
     def render(rows: Sequence[Unlabelled], predictions: Sequence[Any]) -> str:
@@ -200,6 +204,13 @@ def _tag_lines(row: Unlabelled, found: Tags, labels: Sequence[str], wanted: Want
             line = f"{_left(word, width)}  {_bold(tag, tags)}"
             yield f"{line}  {p:>7}" if wanted.every else line.rstrip()
     yield ""
+
+
+def _conllu_lines(row: Unlabelled, found: Tags, labels: Sequence[str], wanted: Wanted) -> Iterable[str]:
+    """Yield the lines of a sentence with its tags, those of other columns as they were; and a blank one."""
+    made = ("\t".join([str(number), word, *"_" * 8]) for number, word in enumerate(row.words or (), start=1))
+    yield from write_conllu(row.lines or made, found.tags, wanted.column)
+    yield from [""] if row.words else []
 
 
 def _cost_facts(row: Unlabelled, found: Cost, labels: Sequence[str], wanted: Wanted) -> dict[str, Any]:

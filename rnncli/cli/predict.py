@@ -45,7 +45,9 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 @click.option("--top", type=click.IntRange(1), metavar="K", help="The K likeliest labels.")
 @click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help="Two labels: predict one from P on.")
 @click.option("--positive", metavar="LABEL", help="The label that --threshold is for.  [default: the second]")
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file; .csv and .jsonl by its ending.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Write to this file; .csv, .jsonl, .conllu by its ending."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row.")
 def command(
     checkpoint: Path,
@@ -76,11 +78,12 @@ def command(
     kind = "text" if texts else file_format or _guess_format(source, trained)
     _refuse_what_does_not_fit(trained, kind, column, pretokenized, proba, top, threshold, positive)
     wanted = Wanted(
-        style=_style(output, as_json, kind),
+        style=_style(trained, output, as_json, proba, kind),
         every=proba,
         top=top,
         threshold=None if threshold is None else Threshold(_class_of(trained, positive), threshold),
         width=shutil.get_terminal_size().columns,
+        column=trained.config.data.train.model_dump().get("column", "upos"),
     )
     with ExitStack() as stack:
         write: Callable[[str], None] = _to_standard_output
@@ -168,7 +171,7 @@ def _guess_format(path: Path, trained: Trained) -> str:
     return guessed if guessed != "conllu" or trained.config.task == "tagging" else "text"
 
 
-def _style(output: Path | None, as_json: bool, kind: str) -> str:
+def _style(trained: Trained, output: Path | None, as_json: bool, proba: bool, kind: str) -> str:
     """Return what the answers look like."""
     suffix = "" if output is None else output.suffix.lower()
     if suffix == ".csv":
@@ -181,6 +184,14 @@ def _style(output: Path | None, as_json: bool, kind: str) -> str:
                 remedy="Name a .jsonl file",
             )
         return "csv"
+    if suffix == ".conllu":
+        if as_json or proba or trained.config.task != "tagging":
+            raise ConfigError(
+                "CoNLL-U holds the tags of a tagger and nothing else",
+                where=f"--output {output}",
+                remedy="Name a .jsonl file",
+            )
+        return "conllu"
     if as_json or suffix in (".jsonl", ".ndjson"):
         return "json"
     return "screen" if output is None and _is_terminal(sys.stdout) else "tabs"

@@ -25,11 +25,14 @@ class Unlabelled(NamedTuple):
         The row as the file has it, the text among it; of a format without columns empty.
     words : tuple of str or None
         The words, where the file says what they are.
+    lines : tuple of str
+        Of CoNLL-U, the lines of the sentence with its comments, without line ends.
     """
 
     text: str
     fields: dict[str, Any]
     words: tuple[str, ...] | None = None
+    lines: tuple[str, ...] = ()
 
 
 Lines = Iterable[Line]
@@ -114,7 +117,7 @@ def _conllu(lines: Lines, path: str | Path) -> Iterator[Unlabelled]:
     for block in blocks_of_lines(lines):
         words = tuple(fields[1] for _, _, fields in words_of_block(block, path))
         if words:
-            yield Unlabelled(" ".join(words), {}, words)
+            yield Unlabelled(" ".join(words), {}, words, tuple(line.text for line in block))
 
 
 def _columns(lines: Lines, path: str | Path, **keys: Any) -> Iterator[Unlabelled]:
