@@ -29,8 +29,8 @@ FLOORS: list[set[str]] = [
     {"models", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "confidence", "metrics_file"},
     {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
-    | {"score_functions", "gate_traces", "readings", "readings", "thresholds"},
-    {"team", "classifying", "tagging", "language_modelling"},
+    | {"gate_traces", "readings", "thresholds"},
+    {"team", "classifying", "tagging", "language_modelling", "score_functions"},
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "trial", "progress", "recording"},
     {"joining", "first_weights", "inventory", "predicting", "subjects"},

@@ -23,6 +23,7 @@ COMMANDS = [
         ["layers"],
         ["verify-resume"],
         ["predict"],
+        ["explain"],
         ["sample"],
         ["export"],
         ["config"],
