@@ -13,17 +13,10 @@ from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.layers.affine import affine_backward, affine_forward
 from rnncli.layers.losses import binary_loss, softmax_loss
-from rnncli.layers.pooling import (
-    last_pooling_backward,
-    last_pooling_forward,
-    max_pooling_backward,
-    max_pooling_forward,
-    mean_pooling_backward,
-    mean_pooling_forward,
-)
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
-from rnncli.packing import Array, IntArray, Packing, group_rows
+from rnncli.packing import Array, IntArray, group_rows
+from rnncli.pooled import pool_backward, pool_forward
 from rnncli.profiling import stage
 from rnncli.stacks import (
     Places,
@@ -50,8 +43,8 @@ class Model:
         Recurrent layers.
     directions : tuple of str
         ``("fwd",)`` or ``("fwd", "bwd")``.
-    pooling : {"last", "mean", "max"}
-        How the states of a text become one vector.
+    poolings : tuple of {"last", "mean", "max", "attention"}
+        How the states of a text become one vector: by each of these, side by side.
     loss_name : {"softmax", "binary"}
         "binary" has one logit, for two classes.
     embedding_dropout, between_dropout, pooled_dropout : float
@@ -65,7 +58,7 @@ class Model:
     cell: Cell
     layers: int
     directions: tuple[str, ...]
-    pooling: str
+    poolings: tuple[str, ...]
     loss_name: str
     embedding_dropout: float
     between_dropout: float
@@ -114,7 +107,8 @@ class Model:
         weights = [[self._weights(layer, direction) for direction in self.directions] for layer in range(self.layers)]
         h, _, run = stack_forward(self.cell, weights, x, packing, groups=groups, between=between, keep=keep)
         with stage("output"):
-            pooled, pooling_cache = self._pool(h, packing)
+            w = self.params.get("attention.w")
+            pooled, pooling_cache = pool_forward(self.poolings, h, packing, len(self.directions), w)
             texts = None if part is None else Places(part.sequences, len(part.packing.order))
             pooled, pooled_drop = drop(pooled, self.pooled_dropout, rng, texts)
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
@@ -141,7 +135,9 @@ class Model:
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
-            dh = self._unpool(undrop(dpooled, pooled_drop), pooling_cache)
+            dh, dattention = pool_backward(undrop(dpooled, pooled_drop), pooling_cache)
+            if dattention is not None:
+                grads["attention.w"] = dattention
         dx, layers = stack_backward(dh, run, spend=spend)
         for layer in reversed(range(self.layers)):  # in the order in which they are computed
             for direction, own in zip(self.directions, layers[layer], strict=True):
@@ -189,24 +185,6 @@ class Model:
     def _weights(self, layer: int, direction: str) -> list[Array]:
         return [self.params[name] for name in self._names(layer, direction)]
 
-    def _pool(self, h: Array, packing: Packing) -> tuple[Array, Any]:
-        if self.pooling == "mean":
-            return mean_pooling_forward(h, packing)
-        if self.pooling == "max":
-            return max_pooling_forward(h, packing)
-        # Each direction's own last step: the text's last token going forward, its first going backward.
-        halves = np.split(h, len(self.directions), axis=1)
-        pooled = [last_pooling_forward(half, packing, reverse=d == 1) for d, half in enumerate(halves)]
-        return np.concatenate([out for out, _ in pooled], axis=1), [cache for _, cache in pooled]
-
-    def _unpool(self, dpooled: Array, cache: Any) -> Array:
-        if self.pooling == "mean":
-            return mean_pooling_backward(dpooled, cache)
-        if self.pooling == "max":
-            return max_pooling_backward(dpooled, cache)
-        halves = np.split(dpooled, len(self.directions), axis=1)
-        return np.concatenate([last_pooling_backward(half, c) for half, c in zip(halves, cache, strict=True)], axis=1)
-
 
 def build_model(
     config: ModelConfig, vocabulary_size: int, classes: int, rng: np.random.Generator, dtype: type = np.float32
@@ -252,7 +230,7 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         cell=cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)),
         layers=config.rnn.layers,
         directions=_directions(config),
-        pooling=config.pooling,
+        poolings=config.poolings,
         loss_name=config.loss,
         embedding_dropout=config.embedding.dropout,
         between_dropout=config.rnn.dropout,
@@ -284,8 +262,10 @@ def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> di
         inputs = len(directions) * H if layer else D
         for direction in directions:
             shapes |= layer_shapes(cell, f"rnn{layer}.{direction}", inputs, H)
-    outputs = 1 if config.loss == "binary" else classes
-    return shapes | {"output.w": (len(directions) * H, outputs), "output.b": (outputs,)}
+    states, outputs = len(directions) * H, 1 if config.loss == "binary" else classes
+    if "attention" in config.poolings:
+        shapes["attention.w"] = (states,)
+    return shapes | {"output.w": (len(config.poolings) * states, outputs), "output.b": (outputs,)}
 
 
 def _directions(config: ModelConfig) -> tuple[str, ...]:

@@ -210,7 +210,7 @@ def fresh_weights(
         :func:`layer_names`, ``W`` being an embedding and ``w`` the weights of an affine map.
     rng : numpy.random.Generator
         Glorot uniform for inputs, orthogonal for states, a normal distribution of ``EMBEDDING_SCALE`` for embeddings,
-        zero for biases.
+        zero for biases and for vectors.
     forget_bias : float or None
         Bias of the forget gates of an LSTM; None for the other cells.
     dtype : type
@@ -234,7 +234,7 @@ def fresh_weights(
             draw = glorot_uniform if kind == "Wx" else orthogonal
             for gate in range(shape[1] // H):
                 out[:, gate * H : (gate + 1) * H] = draw((shape[0], H), rng)
-        elif kind == "w":
+        elif kind == "w" and len(shape) == 2:
             out[...] = glorot_uniform((shape[0], shape[1]), rng)
         elif kind == "b" and H and forget_bias is not None:
             out[H : 2 * H] = forget_bias

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from rnncli import cli
 from rnncli.config import AdamConfig, Config, DataConfig, dump_config, load_config, parse_config, usable_name, yaml_text
-from rnncli.config.model import GRUConfig
+from rnncli.config.model import POOLINGS, GRUConfig
 from rnncli.config.sections import variants
 from rnncli.config.show import describe, to_commented_yaml
 from rnncli.errors import ConfigError
@@ -268,7 +268,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "optim: {lr: 1e-3x}", ":2: optim.lr: '1e-3x' is not allowed (a number, above 0, at most 100)"),
         (DATA + "optim: {clip_norm: 0}", ":2: optim.clip_norm: 0 is not allowed (a number, above 0, at most 1000000, or null)"),
         (DATA + "model: {dropout: 1}", ":2: model.dropout: 1 is not allowed (a number, at least 0, below 1)"),
-        (DATA + "model: {pooling: men}", ":2: model.pooling: 'men' is not allowed (last, mean, max). Did you mean 'mean'?"),
+        (DATA + "model: {pooling: men}", ":2: model.pooling: 'men' is not allowed (last, mean, max, attention, or a list of them). Did you mean 'mean'?"),
         (DATA + "model: {rnn: {bidirectional: yes}}", ":2: model.rnn.bidirectional: 'yes' is not allowed (true or false). Did you mean true?"),
         (DATA + "model: {rnn: {bidirectional: 1}}", ":2: model.rnn.bidirectional: 1 is not allowed (true or false)"),
         ("data: {train: {format: csv, path: 3}}", ":1: data.train.path: 3 is not allowed (text). Put it in quotes"),
@@ -556,7 +556,10 @@ CONFIGS = st.fixed_dictionaries(
                     st.fixed_dictionaries({"forget_bias": st.floats(-5, 5)}),
                 )
             },
-            optional={"pooling": st.sampled_from(["last", "mean", "max"]), "dropout": RATES},
+            optional={
+                "pooling": st.sampled_from(POOLINGS) | st.lists(st.sampled_from(POOLINGS), min_size=1, unique=True),
+                "dropout": RATES,
+            },
         ),
         "optim": st.one_of(
             st.fixed_dictionaries({"name": st.just("sgd")}, optional={"momentum": RATES, "schedule": SCHEDULES}),

@@ -45,6 +45,7 @@ def load(path):
 
 # ---- what it computes -----------------------------------------------------------------------------------------------
 
+POOLINGS = ["last", "mean", "max", "attention", ["max", "mean"], ["attention", "last", "mean", "max"]]
 TEXTS = ["film", "good film !!", "caf\u00e9 isn't 3.5 bad bad bad unheard", "", "FILM. " * 30]
 
 
@@ -58,7 +59,7 @@ def ids_of(trained, texts):
 @cells
 @pytest.mark.parametrize("directions", [1, 2])
 def test_a_classifier_says_the_same(tmp_path, cell, directions):
-    for layers, pooling, loss in itertools.product([1, 2], ["last", "mean", "max"], ["softmax", "binary"]):
+    for layers, pooling, loss in itertools.product([1, 2], POOLINGS, ["softmax", "binary"]):
         trained = classifier(cell, directions, layers, pooling=pooling, loss=loss)
         module = exported(trained, tmp_path / f"{layers}{pooling}{loss}")
         found = np.array([module.probabilities(text) for text in TEXTS])
@@ -164,7 +165,7 @@ def codecs(tmp_path_factory):
 
 
 def every_variant():
-    for cell, directions, pooling in itertools.product(CELLS, [1, 2], ["last", "mean", "max"]):
+    for cell, directions, pooling in itertools.product(CELLS, [1, 2], POOLINGS):
         yield classifier(cell, directions, pooling=pooling, data={"max_length": None})
     for kind in ("whitespace", "character"):
         yield classifier(CELLS[1], loss="binary", data={"tokenizer": {"kind": kind, "lowercase": False}})
@@ -193,7 +194,17 @@ def test_every_variant_is_code_as_ruff_would_have_it(tmp_path):
 
 def test_nothing_of_other_variants_is_left_in_it():
     source = predict_source(classifier(CELLS[1], pooling="mean"))
-    for other in ("GRU", "r, z", ".max(axis=0)", "backward", "argparse", "zlib", "spelling"):
+    for other in (
+        "GRU",
+        "r, z",
+        ".max(axis=0)",
+        "attention",
+        "concatenate",
+        "backward",
+        "argparse",
+        "zlib",
+        "spelling",
+    ):
         assert other not in source, other
     assert len(source.splitlines()) < 140
 

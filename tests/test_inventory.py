@@ -21,7 +21,7 @@ def test_it_has_what_the_code_has():
     assert set(names("model.rnn.cell")) == set(names("model.rnn.cell", "language_model")) == set(layers.CELLS)
     assert set(names("data.train.format")) == set(readers.READERS)
     assert set(names("data.train.format", "tagging")) == set(sentence_readers.READERS)
-    assert names("model.pooling") == ["last", "mean", "max"]
+    assert names("model.pooling") == ["last", "mean", "max", "attention"]
     assert names("optim.schedule.name") == ["constant", "linear", "cosine", "step", "plateau"]
     assert {part.kind for part in PARTS} == set(KINDS.values())
 

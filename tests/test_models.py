@@ -43,6 +43,7 @@ CELLS = [
     {"cell": "gru"},
     {"cell": "gru", "reset": "after"},
 ]
+POOLINGS = ["last", "mean", "max", "attention", ["last", "attention", "mean"]]
 SHAPES = [{}, {"layers": 2}, {"bidirectional": True}, {"layers": 2, "bidirectional": True, "dropout": 0.4}]
 
 
@@ -52,7 +53,7 @@ SHAPES = [{}, {"layers": 2}, {"bidirectional": True}, {"layers": 2, "bidirection
         ({**cell, **shape}, pooling, loss)
         for (cell, shape), (pooling, loss) in zip(
             itertools.product(CELLS, SHAPES),
-            itertools.cycle(itertools.product(["last", "mean", "max"], ["softmax", "binary"])),
+            itertools.cycle(itertools.product(POOLINGS, ["softmax", "binary"])),
             strict=False,
         )
     ],
@@ -96,7 +97,7 @@ def test_the_gradient_of_every_parameter_is_that_of_finite_differences(rnn, pool
 
 @pytest.mark.parametrize("rnn", CELLS, ids=str)
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS, ids=str)
 def test_a_text_is_scored_alike_alone_and_among_others(rnn, bidirectional, pooling):
     """Nothing leaks from longer texts into shorter ones, in either direction."""
     model = build(model_config(rnn={**rnn, "hidden": H, "layers": 2, "bidirectional": bidirectional}, pooling=pooling))
@@ -218,3 +219,37 @@ def test_passes_change_no_weight():
     logits, cache = model.forward(batch, rng())
     model.backward(model.loss(logits, batch.y)[1], cache)
     assert all((model.params[name] == array).all() for name, array in before.items())
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+def test_a_list_of_one_pooling_is_that_pooling_to_the_bit(pooling):
+    batch, found = batch_of(texts()), []
+    for given in (pooling, [pooling]):
+        model = build(model_config(rnn={"cell": "lstm", "hidden": H}, pooling=given), dtype=np.float32)
+        logits, cache = model.forward(batch, rng())
+        _, dlogits = model.loss(logits, batch.y)
+        found.append({"logits": logits, **model.backward(dlogits, cache)})
+    assert list(found[0]) == list(found[1])
+    for name, (a, b) in zip(found[0], zip(*(one.values() for one in found), strict=True), strict=True):
+        assert np.array_equal(getattr(a, "values", a), getattr(b, "values", b)), name
+
+
+def test_poolings_stand_side_by_side_in_the_order_given():
+    def logits(pooling, rows):
+        model = build(model_config(rnn={"cell": "gru", "hidden": H}, pooling=pooling))
+        model.params["output.w"] = rows
+        return model.forward(batch_of(texts()))[0]
+
+    w = rng(3).standard_normal((2 * H, C))
+    bias = logits("max", np.zeros((H, C)))  # which is zero at the start
+    apart = logits("max", w[:H]) + logits("mean", w[H:]) - bias
+    np.testing.assert_allclose(logits(["max", "mean"], w), apart, rtol=1e-12)
+    assert not np.allclose(logits(["mean", "max"], w), apart)
+
+
+def test_attention_begins_as_the_mean():
+    scores = [
+        build(model_config(rnn={"cell": "gru", "hidden": H}, pooling=pooling)).forward(batch_of(texts()))[0]
+        for pooling in ("mean", "attention")
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-12)

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_runs import tiny_values, write_config, write_csv
 
-from rnncli import language_models, packing, stacks
+from rnncli import language_models, packing, pooled, stacks
 from rnncli.cli.gradcheck import command
 from rnncli.data.language import steps
 from rnncli.gradcheck import check_names, run_checks
@@ -23,6 +23,7 @@ from rnncli.language_models import LanguageModel
 from rnncli.layers import (
     activations,
     affine,
+    attention,
     dropout,
     embedding,
     gru,
@@ -512,6 +513,48 @@ PLANTS = [
         "pooling: packed = each sequence alone",
         "model: lstm, bidirectional, last pooling, softmax loss" + SAME,
     ),
+    plant(
+        "attention's gradient without the softmax",
+        attention.attention_pooling_backward,
+        "dscores = weights * (dweights - _sums(weights * dweights, sequences)[sequences])",
+        "dscores = weights * dweights",
+        "pooling, ragged: attention",
+        "model: lstm, attention pooling, softmax loss",
+        inputs="w",
+    ),
+    plant(
+        "attention's weights taken as given",
+        attention.attention_pooling_backward,
+        "dh += dscores[:, None] * w",
+        "pass",
+        "pooling, ragged: attention",
+        inputs="h",
+    ),
+    Plant(
+        "attention over the batch, not the text, both ways alike",
+        (
+            Edit(
+                attention._sums,
+                "np.bincount(sequences, x).astype(x.dtype)",
+                "np.full(sequences.max() + 1, x.sum(), x.dtype)",
+            ),
+        ),
+        ("pooling: packed = each sequence alone", "model: lstm, attention pooling, softmax loss" + SAME),
+    ),
+    plant(
+        "poolings side by side, gradients of the last alone",
+        pooled.pool_backward,
+        "dh if total is None else np.add(total, dh, out=total)",
+        "dh",
+        "model: lstm, attention and last pooling, softmax loss",
+    ),
+    plant(
+        "poolings side by side in another order on the way back",
+        pooled.pool_backward,
+        "np.split(dpooled, len(names), axis=1), caches",
+        "np.split(dpooled, len(names), axis=1)[::-1], caches",
+        "model: lstm, bidirectional, max and mean and attention pooling, binary loss",
+    ),
     # ---- losses
     plant(
         "softmax gradient without the one-hot",
@@ -659,7 +702,7 @@ PLANTS = [
     ),
     plant(
         "both directions pooled at the last token",
-        Model._pool,
+        pooled._forward,
         "reverse=d == 1",
         "reverse=False",
         "model: lstm, bidirectional, last pooling, binary loss" + SAME,

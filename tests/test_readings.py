@@ -16,11 +16,12 @@ from rnncli.score_functions import score_function
 from rnncli.subjects import classified_text, next_token, tagged_word
 
 TEXT = "good film, n't bad !! unheard is good 3.5"
+POOLINGS = ["last", "mean", "max", "attention", ["max", "attention"]]
 CASES = [
     (cell, directions, layers, pooling, loss)
     for (cell, directions, layers), (pooling, loss) in zip(
         itertools.product(CELLS, [1, 2], [1, 2]),
-        itertools.cycle(itertools.product(["last", "mean", "max"], ["softmax", "binary"])),
+        itertools.cycle(itertools.product(POOLINGS, ["softmax", "binary"])),
         strict=False,
     )
 ]

@@ -1,14 +1,16 @@
 """The ``model`` section: embedding, recurrence, pooling and loss."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     Field,
+    JsonValue,
     ValidationInfo,
     field_validator,
 )
 
 from rnncli.config.base import Section, refuse, with_default
+from rnncli.config.messages import nearest, shown
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
@@ -80,13 +82,37 @@ CellConfig = Annotated[
 ]
 
 
+PoolingName = Literal["last", "mean", "max", "attention"]
+POOLINGS = get_args(PoolingName)
+_EACH_ONCE: dict[str, JsonValue] = {"uniqueItems": True}
+
+
 class ModelConfig(Section):
     """Embedding, recurrence, pooling and loss."""
 
     embedding: EmbeddingConfig = Field(default=EmbeddingConfig(), description="token id to numbers")
     rnn: CellConfig = Field(default=LSTMConfig(), description="the recurrent layers")
-    pooling: Literal["last", "mean", "max"] = Field(
-        default="mean", description="how the states of a text become one vector"
+    pooling: PoolingName | Annotated[list[PoolingName], Field(min_length=1, json_schema_extra=_EACH_ONCE)] = Field(
+        default="mean", description="how the states of a text become one vector; a list puts several side by side"
     )
     dropout: Dropout = Field(default=0.0, description="fraction of the pooled vector zeroed in training")
     loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")
+
+    @field_validator("pooling", mode="before")
+    @classmethod
+    def _names_each_once(cls, value: object) -> object:
+        given = value if isinstance(value, list) else [value]
+        wrong = [name for name in given if name not in POOLINGS]
+        if wrong or not given:
+            what = shown(wrong[0]) if given else "an empty list"
+            meant = nearest(wrong[0], list(POOLINGS)) if wrong and isinstance(wrong[0], str) else ""
+            raise refuse(f"{what} is not allowed ({', '.join(POOLINGS)}, or a list of them){meant}")
+        twice = next((name for name in given if given.count(name) > 1), None)
+        if twice is not None:
+            raise refuse(f"has {twice} twice, which adds nothing; name each pooling once")
+        return value
+
+    @property
+    def poolings(self) -> tuple[PoolingName, ...]:
+        """The poolings, side by side."""
+        return (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)

@@ -77,7 +77,9 @@ def allowed(info: FieldInfo) -> str:
     words += [_bounds(info)] if _bounds(info) else []
     for part in parts:
         if get_origin(part) is list:
-            words.append("a list of whole numbers" if get_args(part) == (int,) else "a list of texts")
+            items = get_args(part)[0]
+            listed = {int: "a list of whole numbers", str: "a list of texts"}
+            words.append(listed.get(items, "or a list of them"))
     if any(get_origin(part) is dict for part in parts):
         words.append("or a section of labels with a number each")
     if NoneType in parts:

@@ -25,7 +25,12 @@ from rnncli.trained import Trained
 # The place among our gates of each of Keras's: i, f, c, o of the LSTM (ours i, f, o, g), z, r, h of the GRU (r, z, n).
 GATES = {"rnn": (0,), "lstm": (0, 1, 3, 2), "gru": (1, 0, 2)}
 LAYERS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
-POOLING = {"mean": "GlobalAveragePooling1D()", "max": "GlobalMaxPooling1D(), of texts without padding"}
+POOLING = {
+    "last": "the state after the last step, of two directions after the last of each",
+    "mean": "GlobalAveragePooling1D()",
+    "max": "GlobalMaxPooling1D(), of texts without padding",
+    "attention": "the mean weighted by the softmax over the steps of attention",
+}
 ARRAYS = ("kernel", "recurrent_kernel", "bias")
 
 
@@ -87,6 +92,8 @@ def keras_arrays(trained: Trained) -> dict[str, Array]:
     arrays["embedding.embeddings"] = _with_padding(params["embedding.W"])
     for number in range(trained.model.layers):
         add(f"rnn{number}", f"rnn{number}", both="rnn0.bwd.Wx" in params)
+    if "attention.w" in params:
+        arrays["attention.kernel"] = params["attention.w"][:, None]
     arrays["output.kernel"] = params.get("output.w", params["embedding.W"].T)
     return arrays | {"output.bias": params["output.b"]}
 
@@ -147,7 +154,7 @@ def _layers(trained: Trained) -> list[Fact]:
     params, model = trained.model.params, trained.config.model
     layer, reset = LAYERS[trained.model.cell.name], getattr(model.rnn, "reset", "after")
     both = "rnn0.bwd.Wx" in params
-    pooling = getattr(model, "pooling", None)
+    poolings = getattr(model, "poolings", ())
     facts = []
 
     def recurrent(name: str, prefix: str, both: bool, sequences: bool) -> None:
@@ -165,9 +172,11 @@ def _layers(trained: Trained) -> list[Fact]:
     embedding("embedding", params["embedding.W"])
     for number in range(trained.model.layers):
         last = number == trained.model.layers - 1
-        recurrent(f"rnn{number}", f"rnn{number}", both, not (last and pooling == "last"))
-    if pooling in POOLING:
-        facts.append(("pooling", POOLING[pooling]))
+        recurrent(f"rnn{number}", f"rnn{number}", both, not (last and poolings == ("last",)))
+    if "attention.w" in params:
+        facts.append(("attention", "Dense(1, use_bias=False)"))
+    if poolings and poolings != ("last",):  # which return_sequences=False is
+        facts.append(("pooling", "; and side by side with it ".join(POOLING[name] for name in poolings)))
     binary = getattr(model, "loss", None) == "binary"
     activation = "sigmoid" if binary else "softmax"
     facts.append(("output layer", f'Dense({len(params["output.b"])}, activation="{activation}")'))

@@ -21,6 +21,8 @@ from rnncli.trained import Trained
 
 TEMPLATE = "predict.py.txt"
 CELLS = {"rnn": "plain RNN", "lstm": "LSTM", "gru": "GRU"}
+# What each pooling makes of h (T, K), as the template says it.
+_POOLED = {"mean": "h.mean(axis=0)", "max": "h.max(axis=0)", "last": "last", "attention": "attention @ h"}
 
 
 def export(trained: Trained, path: Path) -> list[Fact]:
@@ -144,7 +146,9 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
         return flags, values
     if config.task == "classification":
         tokenizer = config.data.tokenizer
-        flags |= {config.model.pooling, config.model.loss}
+        flags |= {*config.model.poolings, config.model.loss}
+        pooled = [_POOLED[name] for name in config.model.poolings]
+        values["pooled"] = pooled[0] if len(pooled) == 1 else f"np.concatenate([{', '.join(pooled)}])"
         if config.data.max_length is not None:
             flags.add(config.data.truncate)
             values["max_length"] = config.data.max_length

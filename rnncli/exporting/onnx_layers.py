@@ -122,14 +122,16 @@ def recurrent_layer(
     return graph.apply("Reshape", [turned, graph.integers(0, 0, -1)], f"{name}.states"), finals
 
 
-def pool(graph: Graph, kind: str, prefix: str, states: str, last_h: str, embedded: Embedded) -> str:
+def pool(
+    graph: Graph, kind: str, prefix: str, states: str, last_h: str, embedded: Embedded, vector: str | None = None
+) -> str:
     """Add what makes one vector of the states of a sequence.
 
     Parameters
     ----------
     graph : Graph
         Gets the nodes.
-    kind : {"last", "mean", "max"}
+    kind : {"last", "mean", "max", "attention"}
         As in a config.
     prefix : str
         What their names begin with.
@@ -139,23 +141,33 @@ def pool(graph: Graph, kind: str, prefix: str, states: str, last_h: str, embedde
         For "last" only, the final states (directions, N, H).
     embedded : Embedded
         Says what is real.
+    vector : str, optional
+        For "attention", (K, 1).
 
     Returns
     -------
     str
         (N, K).
     """
+    name = f"{prefix}{kind}"
     if kind == "last":
-        turned = graph.apply("Transpose", [last_h], f"{prefix}last", perm=[1, 0, 2])
-        return graph.apply("Reshape", [turned, graph.integers(0, -1)], f"{prefix}pooled")
-    outside = graph.weight(f"outside_{kind}", np.array(0 if kind == "mean" else -np.inf, np.float32))
-    real = graph.apply("Where", [embedded.real, states, outside], f"{prefix}real_states")
+        turned = graph.apply("Transpose", [last_h], f"{name}_by_text", perm=[1, 0, 2])
+        return graph.apply("Reshape", [turned, graph.integers(0, -1)], f"{name}_pooled")
+    outside = [graph.weight(f"outside_{value}", np.array(value, np.float32)) for value in (0, -np.inf)]
+    real = graph.apply("Where", [embedded.real, states, outside[kind == "max"]], f"{name}_states")
     if kind == "max":
-        return graph.apply("ReduceMax", [real], f"{prefix}pooled", axes=[0], keepdims=0)
-    total = graph.apply("ReduceSum", [real, graph.integers(0)], f"{prefix}sum", keepdims=0)
-    count = graph.apply("Cast", [embedded.lengths], f"{prefix}counts", to=1)  # TensorProto.FLOAT
-    column = graph.apply("Unsqueeze", [count, graph.integers(1)], f"{prefix}counts_column")
-    return graph.apply("Div", [total, column], f"{prefix}pooled")
+        return graph.apply("ReduceMax", [real], f"{name}_pooled", axes=[0], keepdims=0)
+    if kind == "attention":
+        assert vector is not None
+        scores = graph.apply("MatMul", [real, vector], f"{name}_scores")
+        real_scores = graph.apply("Where", [embedded.real, scores, outside[1]], f"{name}_real_scores")
+        weights = graph.apply("Softmax", [real_scores], f"{name}_weights", axis=0)
+        weighted = graph.apply("Mul", [real, weights], f"{name}_weighted")
+        return graph.apply("ReduceSum", [weighted, graph.integers(0)], f"{name}_pooled", keepdims=0)
+    total = graph.apply("ReduceSum", [real, graph.integers(0)], f"{name}_sum", keepdims=0)
+    count = graph.apply("Cast", [embedded.lengths], f"{name}_counts", to=1)  # TensorProto.FLOAT
+    column = graph.apply("Unsqueeze", [count, graph.integers(1)], f"{name}_counts_column")
+    return graph.apply("Div", [total, column], f"{name}_pooled")
 
 
 def _arranged(cell: Cell, Wx: Array, Wh: Array, b: Array, *more: Array) -> tuple[Array, Array, Array]:

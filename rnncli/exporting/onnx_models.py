@@ -59,9 +59,13 @@ def _classifier(graph: Graph, model: Model) -> None:
     for layer in range(model.layers):
         weights = _weights(model, f"rnn{layer}", model.directions)
         x, (last_h, *_) = recurrent_layer(graph, model.cell, f"rnn{layer}", x, embedded.lengths, weights)
-    pooled = pool(graph, model.pooling, "", x, last_h, embedded)
+    vector = None
+    if "attention.w" in model.params:
+        vector = graph.weight("attention.w", model.params["attention.w"][:, None])
+    pooled = [pool(graph, name, "", x, last_h, embedded, vector) for name in model.poolings]
+    everything = pooled[0] if len(pooled) == 1 else graph.apply("Concat", pooled, "all_pooled", axis=1)
     w, b = (graph.weight(name, model.params[name]) for name in ("output.w", "output.b"))
-    logits = graph.apply("Gemm", [pooled, w, b], "logits")
+    logits = graph.apply("Gemm", [everything, w, b], "logits")
     if model.loss_name == "binary":
         other = graph.apply("Neg", [logits], "other_logits")
         both = graph.apply("Concat", [other, logits], "both_logits", axis=1)

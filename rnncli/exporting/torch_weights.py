@@ -71,8 +71,9 @@ def state_dict(trained: Trained) -> dict[str, Array]:
     Returns
     -------
     dict of str to ndarray
-        ``embedding.weight`` (V, D), ``rnn.weight_ih_l0`` (G*H, D) and so on, ``output.weight`` (C, H). Of a language
-        model whose layers differ in size ``rnn.0.weight_ih_l0``, ``rnn.1.weight_ih_l0``: a module for each.
+        ``embedding.weight`` (V, D), ``rnn.weight_ih_l0`` (G*H, D) and so on, ``output.weight`` (C, H), of attention
+        pooling ``attention.weight`` (1, H) of an ``nn.Linear`` without bias. Of a language model whose layers differ
+        in size ``rnn.0.weight_ih_l0``, ``rnn.1.weight_ih_l0``: a module for each.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def state_dict(trained: Trained) -> dict[str, Array]:
     for ours, theirs in layer_keys(params):
         weights = [params[name] for name in layer_names(cell, ours)]
         tensors |= dict(zip(theirs, to_torch(cell.name, weights), strict=True))
+    if "attention.w" in params:
+        tensors["attention.weight"] = params["attention.w"][None]
     output = params["output.w"].T if "output.w" in params else params["embedding.W"]  # tied
     # A copy of what is tied: safetensors has no two names for one tensor.
     return tensors | {"output.weight": output.copy(order="C"), "output.bias": params["output.b"]}
@@ -156,6 +159,8 @@ def _modules(trained: Trained) -> list[Fact]:
     else:
         for layer, (D, H) in enumerate(zip([inputs, *sizes], sizes, strict=False)):
             facts.append(_fact(f"rnn {layer}", module, D, H))
+    if "attention.w" in params:
+        facts.append(_fact("attention", "Linear", len(params["attention.w"]), 1, "bias=False"))
     w = params.get("output.w", params["embedding.W"].T)
     tied = [] if "output.w" in params else ["tied"]
     return [*facts, _fact("output layer", "Linear", *w.shape, *tied)]

@@ -7,6 +7,8 @@ import numpy as np
 from rnncli.gradcheck.cells import LENGTHS, D, N, T
 from rnncli.gradcheck.checks import IdentityCheck, Pairs
 from rnncli.layers import (
+    attention_pooling_forward,
+    attention_weights,
     binary_loss,
     dropout_forward,
     dropout_mask,
@@ -36,6 +38,14 @@ def _pooling(rng: np.random.Generator) -> Pairs:
     yield "last, reverse", last_pooling_forward(h, packing, reverse=True)[0], np.stack([rows[0] for rows in own])
     yield "mean", mean_pooling_forward(h, packing)[0], np.stack([rows.mean(axis=0) for rows in own])
     yield "max", max_pooling_forward(h, packing)[0], np.stack([rows.max(axis=0) for rows in own])
+    w = rng.standard_normal(D)
+    shares = [np.exp(rows @ w) / np.exp(rows @ w).sum() for rows in own]
+    places = zip(packing.sequences, packing.times, strict=True)
+    yield "attention's weights", attention_weights(h, w, packing), np.array([shares[n][t] for n, t in places])
+    means = np.stack([share @ rows for share, rows in zip(shares, own, strict=True)])
+    yield "attention", attention_pooling_forward(h, w, packing)[0], means
+    mean = mean_pooling_forward(h, packing)[0]
+    yield "attention with a vector of zeros", attention_pooling_forward(h, 0 * w, packing)[0], mean
 
 
 def _dropout(rng: np.random.Generator) -> Pairs:

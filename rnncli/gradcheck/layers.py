@@ -11,6 +11,8 @@ from rnncli.gradcheck.checks import Case, GradientCheck, Inputs
 from rnncli.layers import (
     affine_backward,
     affine_forward,
+    attention_pooling_backward,
+    attention_pooling_forward,
     binary_loss,
     dropout_backward,
     dropout_forward,
@@ -90,6 +92,12 @@ def _pooling(rng: np.random.Generator, *, name: str) -> Case:
     return _case({"h": h}, *_POOLINGS[name], packing)
 
 
+def _attention(rng: np.random.Generator) -> Case:
+    packing = make_packing(np.array(LENGTHS))
+    inputs: Inputs = {"h": rng.standard_normal((packing.rows, 3)), "w": rng.standard_normal(3)}
+    return _case(inputs, attention_pooling_forward, attention_pooling_backward, packing)
+
+
 def _loss(rng: np.random.Generator, *, shape: tuple[int, ...], loss: Callable[[Array], tuple[float, Array]]) -> Case:
     """Wrap a loss, which gives its gradient along with its value."""
 
@@ -151,6 +159,7 @@ CHECKS = (
     GradientCheck("embedding, frequent and absent tokens", _embedding),
     GradientCheck("dropout, mask fixed", _dropout),
     *(GradientCheck(f"pooling, ragged: {name}", partial(_pooling, name=name)) for name in _POOLINGS),
+    GradientCheck("pooling, ragged: attention", _attention),
     GradientCheck("softmax loss", partial(_softmax, weighted=False)),
     GradientCheck("softmax loss, class and row weights", partial(_softmax, weighted=True)),
     GradientCheck("binary loss", partial(_binary, weighted=False)),

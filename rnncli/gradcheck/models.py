@@ -117,7 +117,6 @@ def mirrored(model: Model) -> Model:
     Model
         With the directions' weights exchanged, and the rows of the weights that read both.
     """
-    halves = model.params["output.w"].shape[0] // 2
     params = {}
     for name, array in model.params.items():
         layer, _, rest = name.partition(".")
@@ -125,8 +124,11 @@ def mirrored(model: Model) -> Model:
         if direction in model.directions:
             other = "bwd" if direction == "fwd" else "fwd"
             name = f"{layer}.{other}.{weight}"
-        reads_both = name == "output.w" or (weight == "Wx" and layer != "rnn0")
-        params[name] = np.roll(array, halves, axis=0) if reads_both else array
+        reads_both = name in ("output.w", "attention.w") or (weight == "Wx" and layer != "rnn0")
+        if reads_both:  # of the output layer, each pooling's rows
+            pieces = np.split(array, len(model.poolings) if name == "output.w" else 1)
+            array = np.concatenate([np.roll(piece, len(piece) // 2, axis=0) for piece in pieces])
+        params[name] = array
     return replace(model, params=params)
 
 
@@ -186,13 +188,14 @@ def _settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
             shape = f"{layers} layer{'s' * (layers > 1)}{', bidirectional' * bidirectional}"
             section = {"embedding": {"dim": 3, "dropout": 0.2}, "rnn": rnn, "dropout": 0.25}
             yield f"{name}, {shape}, dropout, weights", section, True
-    for pooling in ("last", "mean", "max"):
+    for pooling in ("last", "mean", "max", "attention", ["attention", "last"], ["max", "mean", "attention"]):
         for loss in ("softmax", "binary"):
             for bidirectional in (False, True):
                 rnn = {"cell": "lstm", "hidden": 2, "bidirectional": bidirectional}
                 section = {"embedding": {"dim": 3}, "rnn": rnn, "pooling": pooling, "loss": loss}
                 shape = f"lstm{', bidirectional' * bidirectional}"
-                yield f"{shape}, {pooling} pooling, {loss} loss", section, loss == "binary"
+                names = pooling if isinstance(pooling, str) else " and ".join(pooling)
+                yield f"{shape}, {names} pooling, {loss} loss", section, loss == "binary"
 
 
 def model_rows(

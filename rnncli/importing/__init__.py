@@ -89,9 +89,8 @@ def _model(config: AnyConfig) -> str:
     else:
         sizes, both = [config.model.rnn.hidden] * config.model.rnn.layers, config.model.rnn.bidirectional
     parts = [model.rnn.cell, "+".join(map(str, sizes)) + " each way" * both]
-    for key in ("pooling", "loss"):
-        if hasattr(model, key):
-            parts.append(f"{key} {getattr(model, key)}")
+    if isinstance(config, Config):
+        parts += [f"pooling {' and '.join(config.model.poolings)}", f"loss {config.model.loss}"]
     return ", ".join([*parts, "tied"] if getattr(model, "tied", False) else parts)
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.config import AnyConfig, LanguageConfig, TaggingConfig, loading, parse_config, usable_name
+from rnncli.config import AnyConfig, Config, LanguageConfig, TaggingConfig, loading, parse_config, usable_name
 from rnncli.data.vocabulary import UNKNOWN
 from rnncli.errors import CheckpointError, ConfigError, DataError, shown_on_one_line
 from rnncli.importing.exported import Found
-from rnncli.importing.matching import Recurrent, find_recurrent, find_tables
+from rnncli.importing.matching import Recurrent, find_attention, find_recurrent, find_tables
 from rnncli.importing.reading import read_texts
 from rnncli.packing import Array, IntArray
 from rnncli.tasks.base import Stored
@@ -74,13 +74,19 @@ def read_foreign(path: Path, tensors: Mapping[str, Array], given: Given) -> Foun
     else:
         outputs = [1, 2] if config.task == "classification" and len(labels) == 2 else [len(labels)]
     found = find_recurrent(tensors, str(path))
-    embedding, output, bias = find_tables(tensors, found, len(rows), outputs, str(path))
+    poolings = config.model.poolings if isinstance(config, Config) else ("each state",)
+    attention: dict[str, Array] = {}
+    if "attention" in poolings:
+        attention["attention.w"], names = find_attention(tensors, found, str(path))
+        tensors = {name: array for name, array in tensors.items() if name not in names}
+    embedding, output, bias = find_tables(tensors, found, len(rows), outputs, str(path), len(poolings))
     tied = embedding == output or np.array_equal(tensors[embedding], tensors[output])
     _lay_sizes(loaded, config, found, str(path), binary=len(tensors[output]) == 1, tied=tied)
     w, b = tensors[output], np.zeros(len(tensors[output]), np.float32) if bias is None else tensors[bias]
     params = {"embedding.W": tensors[embedding][rows]}
     for prefix, weights in found.weights.items():
         params |= {f"{prefix}.{part}": array for part, array in zip(("Wx", "Wh", "b", "bhn"), weights, strict=False)}
+    params |= attention
     if isinstance(config, LanguageConfig):
         w, b = w[rows], b[rows]
     if not (tied and isinstance(config, LanguageConfig)):
@@ -103,7 +109,7 @@ def _config(path: Path, given: Given) -> loading.Loaded:
         raise ConfigError(
             "is what weights do not say: how the states of a text become one vector",
             where="model.pooling",
-            remedy="Add --set model.pooling=last, or mean, or max",
+            remedy="Add --set model.pooling=last, or mean, max, attention, or a list such as [mean,max]",
         )
     return loaded
 

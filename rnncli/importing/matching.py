@@ -101,8 +101,53 @@ def find_recurrent(tensors: Mapping[str, Array], where: str) -> Recurrent:
     return Recurrent(prefix, cell, layers, both, inputs, hidden, weights)
 
 
+def find_attention(tensors: Mapping[str, Array], found: Recurrent, where: str) -> tuple[Array, set[str]]:
+    """Find the vector of attention pooling: an ``nn.Linear(K, 1)`` or a vector, with ``att`` in its key.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        A state dict.
+    found : Recurrent
+        Its recurrent layers.
+    where : str
+        Its file, for messages.
+
+    Returns
+    -------
+    vector : ndarray of shape (K,)
+        What the states, of all directions, are multiplied with.
+    names : set of str
+        The keys that this takes care of. A bias is among them: it adds the same to the scores of all steps, and the
+        softmax over them takes that out again.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or several.
+    """
+    K = found.hidden * (1 + found.both)
+    named = {name: array.shape for name, array in tensors.items() if "att" in name.lower()}
+    fits = [name for name, shape in named.items() if shape in ((1, K), (K, 1), (K,))]
+    if len(fits) != 1:
+        there = shown([f"{name} {shape}" for name, shape in named.items()]) or "no key with att in it"
+        what = "could each be" if fits else "are not"
+        raise CheckpointError(
+            f"model.pooling has attention, whose vector is of shape (1, {K}); {there} {what} that",
+            where=where,
+            remedy="Call its key attention.weight, or give the pooling that the model has",
+        )
+    bias = f"{fits[0].removesuffix('weight')}bias"
+    return tensors[fits[0]].reshape(K), {fits[0], *([bias] if named.get(bias) == (1,) else [])}
+
+
 def find_tables(
-    tensors: Mapping[str, Array], found: Recurrent, tokens: int, outputs: Sequence[int], where: str
+    tensors: Mapping[str, Array],
+    found: Recurrent,
+    tokens: int,
+    outputs: Sequence[int],
+    where: str,
+    poolings: int = 1,
 ) -> tuple[str, str, str | None]:
     """Find the embedding and the output layer among what is left.
 
@@ -118,6 +163,8 @@ def find_tables(
         Rows that the output layer may have.
     where : str
         Their file, for messages.
+    poolings : int
+        How many vectors of all directions' states the output layer reads side by side.
 
     Returns
     -------
@@ -134,7 +181,7 @@ def find_tables(
     left = {name: array.shape for name, array in tensors.items() if not _RECURRENT.fullmatch(name)}
     biases = {name: f"{name.removesuffix('weight')}bias" for name in left if name.endswith("weight")}
     has_bias = {name for name, bias in biases.items() if bias in left}
-    width = found.hidden * (1 + found.both)
+    width = found.hidden * (1 + found.both) * poolings
     plain = [name for name in biases if name not in has_bias]
     embedding = _one("embedding", plain, left, [(tokens, found.inputs)], "vocabulary", ("emb", "encoder"), where)
     linear = [name for name in biases if name in has_bias] or [name for name in plain if name != embedding]

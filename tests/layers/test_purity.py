@@ -38,6 +38,10 @@ PAIRS = {
     "word_embedding_forward": ([(V, D)], lambda W: layers.word_embedding_forward(TOKENS, W)),
     "last_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.last_pooling_forward(h, PACKING)),
     "mean_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.mean_pooling_forward(h, PACKING)),
+    "attention_pooling_forward": (
+        [(PACKING.rows, H), (H,)],
+        lambda h, w: layers.attention_pooling_forward(h, w, PACKING),
+    ),
     "max_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.max_pooling_forward(h, PACKING)),
     "dropout_forward": (
         [(N, D)],
@@ -48,6 +52,7 @@ WITHOUT_PARTNER = {
     "sigmoid": layers.sigmoid,
     "softmax": layers.softmax,
     "log_softmax": layers.log_softmax,
+    "attention_weights": lambda x: layers.attention_weights(x[0].repeat(2, axis=0)[:7], x[0, 0], PACKING),
     "softmax_loss": lambda x: layers.softmax_loss(x[:, 0], TOKENS[:, 0] % D, weights=abs(x[:, 1, 0])),
     "binary_loss": lambda x: layers.binary_loss(x[:, 0, :1], TOKENS[:, 0] % 2, weights=abs(x[:, 1, 0])),
     "temporal_softmax_loss": lambda x: layers.temporal_softmax_loss(x, TOKENS % D, TOKENS > 2),
