@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from tiny_runs import Silent, tiny_config, tiny_values, write_config, write_csv
 from tiny_tasks import language_config, tagging_config, write_conllu, write_text
 
 from rnncli import planning
+from rnncli.config import load_config
 from rnncli.data.dataset import load_dataset
 from rnncli.plan_figures import real_share
 from rnncli.planning import Plan, plan_run
@@ -161,6 +163,18 @@ def test_the_command_says_it_in_words(cli, file):
     assert done.out.endswith(f"next: rnncli train {file} --set train.epochs=3\n")
     assert not Path("runs/tiny").exists()
     assert max(map(len, done.out.splitlines())) <= 120
+
+
+def test_a_busy_machine_is_told_of(cli, file, monkeypatch):
+    from rnncli.cli import plan as command
+
+    half = replace(command.plan_run(load_config(file), 0.05), cpu_share=0.5, tokens_per_second=1000.0)
+    monkeypatch.setattr(command, "plan_run", lambda *_: half)
+    assert "these steps had 50% of a core; with all of one, some 2,000 tokens/s\n" in cli("plan", file).out
+    monkeypatch.setattr(command, "plan_run", lambda *_: replace(half, cpu_share=0.99, finite=False))
+    done = cli("plan", file)
+    assert "busy" not in done.out
+    assert "lower optim.lr" in done.out
 
 
 def test_its_json_has_every_figure(cli, file):

@@ -112,7 +112,9 @@ def _costs(plan: Plan) -> list[str]:
         _line("checkpoint", f"{plan.checkpoint_mb:,.1f} MB on the disk, two of them: best and last"),
     ]  # fmt: skip
     if plan.processes == 1 and plan.cpu_share < BUSY:
-        lines.append(_line("busy", f"other programs are at work: these steps had {plan.cpu_share:.0%} of a core"))
+        idle = plan.tokens_per_second / max(plan.cpu_share, 0.01)
+        lines.append(_line("busy", f"other programs are at work: these steps had {plan.cpu_share:.0%} of a core; with all "
+                           f"of one, some {idle:,.0f} tokens/s"))  # fmt: skip
     if not plan.finite:
         lines.append(_line("warning", "not every loss or gradient was finite; lower optim.lr"))
     return lines
