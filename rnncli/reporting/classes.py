@@ -11,6 +11,7 @@ from rnncli.reporting.markup import Section, note, scrolled, table_html
 from rnncli.side_by_side import Judged
 
 MOST_CLASSES = 24  # of a matrix; of more, the most frequent confusions are listed
+FEW_CLASSES = 8  # beyond which a matrix is in small print
 MOST_CONFUSIONS = 20
 MOST_ROWS = 60  # of the table of scores
 
@@ -124,7 +125,7 @@ def _matrix_html(labels: Sequence[str], matrix: Matrix) -> str:
         total = sum(counts) or 1
         cells = "".join(_cell(count, count / total, right=true == place) for place, count in enumerate(counts))
         lines.append(f'<tr><th scope="row">{escape(short_label(label, 24))}</th>{cells}</tr>')
-    return scrolled(f"{head}<tbody>{''.join(lines)}</tbody>", "heat")
+    return scrolled(f"{head}<tbody>{''.join(lines)}</tbody>", "heat many" if len(labels) > FEW_CLASSES else "heat")
 
 
 def _cell(count: int, share: float, *, right: bool) -> str:

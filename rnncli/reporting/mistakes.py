@@ -126,7 +126,7 @@ def _tags(found: TaggerEvaluation, most: int) -> str:
     for place in worst:
         number, word = places[place]
         sentence, nats = found.sentences[number], found.nats[place]
-        likely = f"given {np.exp(-nats):.2g}" if np.isfinite(nats) else "a tag the model does not have"
+        likely = f"given probability {np.exp(-nats):.2g}" if np.isfinite(nats) else "a tag the model does not have"
         words = [
             f"<mark>{escape(shown_on_one_line(text))}</mark>" if other == word else escape(shown_on_one_line(text))
             for other, text in enumerate(sentence.words)

@@ -68,7 +68,8 @@ def _differences(runs: Sequence[Judged]) -> str:
     unit = next(run.outcome.unit for run in runs if run.outcome)
     corrected = ", and corrected for the number of runs by Holm's rule" if several else ""
     why = note(f"Intervals by the bootstrap over {unit}; p by {by}{corrected}.")
-    return f"<h3>Differences</h3>{html}{table_html(heads, rows, words=(0, len(heads) - 1))}{why}"
+    table = table_html(heads, rows, words=(0, len(heads) - 1), kind="tight")
+    return f"<h3>Differences</h3>{html}{table}{why}"
 
 
 def _settings(runs: Sequence[Judged]) -> str:
