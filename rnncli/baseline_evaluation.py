@@ -90,7 +90,7 @@ def classifier_baselines(trained: Trained, rows: Sequence[Row]) -> list[Baseline
     """
     config, labels = trained.config, trained.learned.labels
     assert isinstance(config, Config)
-    train = read_parts(config.data, config.seed)[0]
+    train = read_parts(config.data, config.split_seed)[0]
     y, true = classes_of(train, labels), classes_of(rows, labels)
     start = time.perf_counter()
     counts = np.bincount(y, minlength=len(labels))
@@ -136,7 +136,7 @@ def tagger_baselines(trained: Trained, sentences: Sequence[Sentence]) -> list[Ba
     """
     config = trained.config
     assert isinstance(config, TaggingConfig)
-    train = read_tagged_parts(config.data, config.seed)[0]
+    train = read_tagged_parts(config.data, config.split_seed)[0]
     unseen = trained.learned.encode(sentences).unseen
     true = [sentence.tags for sentence in sentences]
     start = time.perf_counter()

@@ -158,7 +158,7 @@ def validation_rows(config: Config) -> tuple[list[Row], str]:
     if data.valid is not None:
         return list(read_rows(data.valid)), f"validation data {data.valid.path}"
     name = f"validation part ({data.valid_fraction:g}) of {data.train.path}"
-    return read_parts(data, config.seed)[1], name
+    return read_parts(data, config.split_seed)[1], name
 
 
 def source_for_file(config: Config, path: Path, given_format: str | None, given: dict[str, str]) -> DataConfig:

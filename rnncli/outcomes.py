@@ -197,10 +197,8 @@ class Reader:
     def _once(self, config: Any, read: Any) -> Any:
         """Return what ``read(config)`` does, for configs that read the same things the same."""
         section = config.data.model_dump(mode="json")
-        key = json.dumps(
-            [config.task, config.seed, {key: value for key, value in section.items() if key not in _OF_THE_MODEL}],
-            sort_keys=True,
-        )
+        kept = {key: value for key, value in section.items() if key not in (*_OF_THE_MODEL, "split_seed")}
+        key = json.dumps([config.task, config.split_seed, kept], sort_keys=True)
         if key not in self._found:
             self._found[key] = read(config)
         return self._found[key]

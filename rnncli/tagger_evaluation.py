@@ -46,7 +46,7 @@ def sentences_of_config(config: TaggingConfig) -> tuple[list[Sentence], str]:
     data = config.data
     if data.test is not None:
         return list(read_sentences(data.test)), f"test data {data.test.path}"
-    valid = read_tagged_parts(data, config.seed)[1]
+    valid = read_tagged_parts(data, config.split_seed)[1]
     if data.valid is not None:
         return valid, f"validation data {data.valid.path}; the config has no test data"
     return valid, f"validation part ({data.valid_fraction:g}) of {data.train.path}; the config has no test data"

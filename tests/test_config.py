@@ -157,7 +157,7 @@ def test_a_setting_may_make_a_whole_section(write):
         ("optim.beta3=1", "is not a key here (name, lr, clip_norm, schedule, beta1, beta2, eps). Did you mean 'beta2'?"),
         ("optim={name: adamx}", "optim.name: 'adamx' is not allowed (adam, adamw, sgd). Did you mean 'adam'?"),
         ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb)"),
-        ("data=3", "3 is not allowed (a section with the keys train, valid, valid_fraction, test, group_by, tokenizer, max_length, truncate)"),
+        ("data=3", "3 is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_used_is_quoted(write, setting, message):
@@ -216,8 +216,8 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("a: [" + "1," * 30000 + "]", ":1: more than 20000 values, aliases counted each time"),
         ("x" * (1024 * 1024 + 1), ": is larger than 1048576 bytes. Is it a config?"),
         # sections
-        ("seed: 1", ": data: is missing: the texts (a section with the keys train, valid, valid_fraction, test, group_by, tokenizer, max_length, truncate)"),
-        ("data:", ":1: data: null is not allowed (a section with the keys train, valid, valid_fraction, test, group_by, tokenizer, max_length, truncate)"),
+        ("seed: 1", ": data: is missing: the texts (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
+        ("data:", ":1: data: null is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
         (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, loss)"),
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),

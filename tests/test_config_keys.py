@@ -27,6 +27,7 @@ from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.evaluation import rows_of_config
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
+from rnncli.tasks import task_of
 from rnncli.trained import load_trained
 
 # ---- the keys of the schema -----------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ SCHEMA = list(keys_of(Config))
 
 def training(config: Config) -> Any:
     """Return everything a run computes: its events and a digest of its data, weights and moments."""
-    data = load_dataset(config.data, config.seed, None)
+    data = task_of(config).load(config, None)
     trainer = build_trainer(config, data)
     events = [tuple(event) for event in trainer.run()]
     hashed = hashlib.sha256(repr((data.labels, data.vocabulary.tokens)).encode())

@@ -15,14 +15,14 @@ import pytest
 from test_config_keys import keys_of
 from tiny_runs import merged
 
-from rnncli.config import loading
+from rnncli.config import TaggingConfig, loading
 from rnncli.config.language import LanguageDataConfig
 from rnncli.config.tagging import TaggingDataConfig
 from rnncli.data.language.corpus import load_corpus
 from rnncli.data.language.encoding import encode_text
-from rnncli.data.tagging.dataset import load_tagging_dataset
 from rnncli.data.tagging.readers import read_sentences
 from rnncli.errors import ConfigError, RnncliError
+from rnncli.tasks import task_of
 
 
 def parse(schema: type, values: Mapping[str, Any]) -> Any:
@@ -44,7 +44,8 @@ def language(data: LanguageDataConfig) -> Any:
 
 
 def tagging(data: TaggingDataConfig) -> Any:
-    dataset = load_tagging_dataset(data, 1)
+    config = TaggingConfig(task="tagging", data=data)
+    dataset = task_of(config).load(config, None)
     out: list[Any] = [dataset.codec.words.tokens, dataset.train.tags, dataset.valid.tags]
     for part in (dataset.train, dataset.valid):
         out.append(digest(part.ids, part.labels, part.offsets, part.forms, part.unseen))
@@ -108,6 +109,7 @@ def tagging_rows() -> Iterator[tuple[str, Row]]:
         yield f"{place}[columns].scheme", Row("iobes", {place: COLUMNS})
         yield f"{place}[columns].convert_to", Row("iobes", {place: COLUMNS})
     yield "valid_fraction", Row(0.2)
+    yield "split_seed", Row(2)
     yield "split_by", Row("document")
     for key, value in {"lowercase": False, "max_vocab": 3, "min_count": 4}.items():
         yield f"words.{key}", Row(value)
@@ -229,6 +231,11 @@ def test_what_would_do_nothing_is_refused(schema, values, message):
     with pytest.raises(ConfigError) as caught:
         parse(schema, merged(PLAIN[schema], values))
     assert message in str(caught.value)
+
+
+def test_a_seed_of_the_split_needs_something_to_split():
+    with pytest.raises(ConfigError, match="split_seed: has no effect beside"):
+        parse(TaggingDataConfig, {"train": COLUMNS, "valid": COLUMNS, "split_seed": 2})
 
 
 def test_a_document_split_needs_something_to_split():

@@ -61,7 +61,7 @@ def check(ctx: click.Context, path: Path, overrides: tuple[str, ...], as_json: b
             where="rnncli data check",
             remedy=f"What is wrong with the data is also said by: rnncli train {path}",
         )
-    report = check_data(config.data, config.seed)
+    report = check_data(config.data, config.split_seed)
     if as_json:
         click.echo(json.dumps({"ok": report.ok, **asdict(report)}, indent=2))
     else:

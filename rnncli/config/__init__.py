@@ -61,6 +61,12 @@ class RunConfig(Section):
     optim: OptimConfig = Field(default=AdamConfig(), description="the optimizer")
     train: LoopConfig = Field(default=LoopConfig(), description="the training loop")
 
+    @property
+    def split_seed(self) -> int:
+        """What the choice of the validation part starts from."""
+        own: int | None = getattr(self.data, "split_seed", None)
+        return self.seed if own is None else own
+
     @field_validator("model")
     @classmethod
     def _tables_of_words(cls, value: Any, info: ValidationInfo) -> Any:

@@ -9,7 +9,7 @@ from pydantic import (
 )
 
 from rnncli.config.base import Section, refuse
-from rnncli.config.splitting import SplitSection
+from rnncli.config.splitting import SplitSection, SplitSeed
 
 GROUPED_FORMATS = ("csv", "tsv", "jsonl")
 FilePath = Annotated[str, Field(min_length=1)]
@@ -111,6 +111,7 @@ class DataConfig(SplitSection):
     valid_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="part of train held for validation; without valid only"
     )
+    split_seed: SplitSeed = None
     test: SourceConfig | None = Field(default=None, description="texts that rnncli eval reads")
     group_by: ColumnName | None = Field(
         default=None, description="column whose equal values stay on one side of the split"

@@ -1,10 +1,15 @@
 """What the ``data`` sections of all tasks share: the validation part is given, or split off."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer
 
 from rnncli.config.base import Section, refuse
+
+SplitSeed = Annotated[
+    int | None,
+    Field(ge=0, lt=2**63, description="start of the choice of what is held for validation; null: seed"),
+]
 
 
 class SplitSection(Section):
@@ -15,6 +20,13 @@ class SplitSection(Section):
     def _only_without_valid(cls, value: float, info: ValidationInfo) -> float:
         if info.data.get("valid") is not None:
             raise refuse("has no effect beside data.valid; give one of the two")
+        return value
+
+    @field_validator("split_seed", check_fields=False)
+    @classmethod
+    def _nothing_to_choose(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("valid") is not None:
+            raise refuse("has no effect beside data.valid, which leaves nothing to split")
         return value
 
     @model_serializer(mode="wrap")

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from rnncli.config.base import Section, refuse, with_default
 from rnncli.config.data import FilePath
-from rnncli.config.splitting import SplitSection
+from rnncli.config.splitting import SplitSection, SplitSeed
 
 Column = Annotated[int, Field(ge=-100, le=100)]
 
@@ -119,6 +119,7 @@ class TaggingDataConfig(SplitSection):
     valid_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="part of train held for validation; without valid only"
     )
+    split_seed: SplitSeed = None
     split_by: Literal["sentence", "document"] = Field(
         default="sentence", description="what stays on one side of the split; without valid only"
     )

@@ -111,6 +111,6 @@ def split_rows(rows: Sequence[AnyRow], valid_fraction: float, seed: int, where: 
             raise DataError(
                 f"the {name} part is empty: valid_fraction {valid_fraction:g} of {len(rows):,} rows with few {few}",
                 where=where,
-                remedy="Change data.valid_fraction or seed, add rows, or name a file of its own in data.valid",
+                remedy="Change data.valid_fraction or data.split_seed, add rows, or name a file of its own: data.valid",
             )
     return Split(kept, valid, len(train) - len(kept))

@@ -44,7 +44,7 @@ class Classification:
 
     def load(self, config: Config, cache: Path | None) -> Dataset:
         """Return the encoded texts."""
-        return load_dataset(config.data, config.seed, cache)
+        return load_dataset(config.data, config.split_seed, cache)
 
     def build(self, config: Config, data: Dataset) -> Classifying:
         """Return the work with fresh weights."""

@@ -34,7 +34,7 @@ class Tagging:
 
     def load(self, config: TaggingConfig, cache: Path | None) -> TaggingDataset:
         """Return the encoded sentences."""
-        return load_tagging_dataset(config.data, config.seed)
+        return load_tagging_dataset(config.data, config.split_seed)
 
     def build(self, config: TaggingConfig, data: TaggingDataset) -> TaggingWork:
         """Return the work with fresh weights."""
