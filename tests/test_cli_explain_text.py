@@ -122,3 +122,15 @@ def test_a_simple_network_has_no_gates_to_count():
     lines = trace_lines(explain(classifier(CELLS[0]), "good film").trace(), 0.5, look(80))
     assert len(lines) == 3
     assert not any("gate" in line for line in lines)
+
+
+@pytest.mark.parametrize("truncate", ["head", "tail"])
+def test_of_what_was_not_read_a_few_words_are_shown(truncate):
+    trained = classifier(CELLS[0], data={"max_length": 12, "truncate": truncate})
+    (line,) = text_lines(explain(trained, LONG).pieces(), look(200))
+    shown = click.unstyle(line)
+    dots, words = "\N{HORIZONTAL ELLIPSIS}", LONG.split()
+    if truncate == "tail":
+        assert shown == f"{dots} {' '.join(words[-20:])}"
+    else:
+        assert shown == f"{' '.join(words[:20])} {dots}"

@@ -11,6 +11,7 @@ from rnncli.cli.tables import columns
 from rnncli.coloured_words import Piece, largest
 from rnncli.errors import shown_on_one_line
 
+UNREAD_WORDS = 8  # shown of what was not read, on either side
 _LEVELS = (0.6, 0.25, 0.08)  # of the largest push
 # Background and letters of each level, from the 256 colours that terminals have; readable on light and on dark.
 _FOR = ((25, 231), (75, 16), (153, 16))
@@ -55,6 +56,7 @@ def text_lines(pieces: Sequence[Piece], look: Look, *, mark: float = 0.0) -> lis
     list of str
         Lines that fit the width.
     """
+    pieces = [_trimmed(piece, n == 0) if piece.unread else piece for n, piece in enumerate(pieces)]
     full = largest(pieces)
     lines: list[str] = []
     peaks: list[float] = []  # the strongest push of each line
@@ -79,6 +81,17 @@ def text_lines(pieces: Sequence[Piece], look: Look, *, mark: float = 0.0) -> lis
     while len(lines) > 1 and not lines[-1]:
         lines.pop()
     return _shortened(lines, peaks, look.height)
+
+
+def _trimmed(piece: Piece, before: bool) -> Piece:
+    """Leave of what was not read only what stands next to what was."""
+    words = piece.text.split()
+    if len(words) <= UNREAD_WORDS:
+        return piece
+    kept = " ".join(words[-UNREAD_WORDS:] if before else words[:UNREAD_WORDS])
+    dots = "\N{HORIZONTAL ELLIPSIS}"
+    blanks = [" " if piece.text[end].isspace() else "" for end in (0, -1)]
+    return piece._replace(text=f"{dots} {kept}{blanks[1]}" if before else f"{blanks[0]}{kept} {dots}")
 
 
 def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece] | None]:

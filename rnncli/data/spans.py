@@ -34,14 +34,7 @@ def token_spans(text: str, tokens: Sequence[str], kind: TokenizerKind, lowercase
         One for each token, ``text[start:end]``, rising. Two tokens share a character only where the tokenizer made two
         out of it. None where the text cannot be followed through the tokenizer's changes.
     """
-    read = list(_lowered(text)) if lowercase else [_Read(c, (i, i + 1)) for i, c in enumerate(text)]
-    if kind == "word" and not text.isascii():
-        read = [
-            _Read(unicodedata.normalize("NFC", piece.text).replace("\u2019", "'"), piece.span)
-            for piece in _clusters(read)
-        ]
-    seen = "".join(piece.text for piece in read)
-    origin = [piece.span for piece in read for _ in piece.text]
+    seen, origin = _as_read(text, kind, lowercase)
     if kind == "word":
         seen = LINE_BREAK.sub(lambda match: " " * len(match[0]), seen)
     spans = []
@@ -53,9 +46,24 @@ def token_spans(text: str, tokens: Sequence[str], kind: TokenizerKind, lowercase
         end = place + len(token)
         if not token or seen[place:end] != token:
             return None
-        spans.append((origin[place][0], origin[end - 1][1]))
+        spans.append((place, end) if origin is None else (origin[place][0], origin[end - 1][1]))
         place = end
     return spans
+
+
+def _as_read(text: str, kind: TokenizerKind, lowercase: bool) -> tuple[str, list[Span] | None]:
+    """Return a text as the tokenizer reads it, and where each character comes from; None where it is the same place."""
+    seen = text.lower() if lowercase else text
+    normal = kind != "word" or unicodedata.is_normalized("NFC", seen)
+    if len(seen) == len(text) and normal:
+        return seen.replace("\u2019", "'") if kind == "word" else seen, None
+    read = list(_lowered(text)) if lowercase else [_Read(c, (i, i + 1)) for i, c in enumerate(text)]
+    if kind == "word":
+        read = [
+            _Read(unicodedata.normalize("NFC", piece.text).replace("\u2019", "'"), piece.span)
+            for piece in _clusters(read)
+        ]
+    return "".join(piece.text for piece in read), [piece.span for piece in read for _ in piece.text]
 
 
 def _lowered(text: str) -> Iterator[_Read]:
