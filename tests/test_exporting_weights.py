@@ -31,10 +31,11 @@ from rnncli.tasks.base import Stored
 
 DOCS = Path(__file__).parents[1] / "docs" / "export-weights.md"
 IDS = [[1], [2, 5, 3], [4, 4, 10, 0, 7, 9], [8, 2], [6] * 12]
+POOLINGS = ["last", "mean", "max", "attention", ["attention", "last", "max"]]
 VARIANTS = [
     {"cell": cell, "directions": directions, "layers": layers, "pooling": pooling, "loss": loss}
     for cell, directions, layers, pooling, loss in itertools.product(
-        CELLS, [1, 2], [1, 2], ["last", "mean", "max"], ["softmax", "binary"]
+        CELLS, [1, 2], [1, 2], POOLINGS, ["softmax", "binary"]
     )
 ]
 cells = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
@@ -90,13 +91,16 @@ def keras_layer(cell, x, kernel, recurrent, bias):
     return np.array(out)
 
 
-def classify(x, layers, pooling, w, b):
+def classify(x, layers, pooling, attention, w, b):
     """Run layers, each a function for each direction, over x (T, D); pool; return the probabilities."""
     for directions in layers:
         x = np.concatenate([layer(x[::step])[::step] for layer, step in zip(directions, (1, -1), strict=False)], axis=1)
     H = x.shape[1] // len(layers[0])
     ends = np.concatenate([x[-1, :H], x[0, H:]])
-    scores = {"mean": x.mean(axis=0), "max": x.max(axis=0), "last": ends}[pooling] @ w + b
+    pooled = {"mean": x.mean(axis=0), "max": x.max(axis=0), "last": ends}
+    if attention is not None:
+        pooled["attention"] = softmax(x @ attention) @ x
+    scores = np.concatenate([pooled[name] for name in ([pooling] if isinstance(pooling, str) else pooling)]) @ w + b
     return softmax(scores) if len(scores) > 1 else np.concatenate([1 - sigmoid(scores), sigmoid(scores)])
 
 
@@ -115,7 +119,8 @@ def test_a_state_dict_computes_the_same_by_the_formulas_of_torch(tmp_path, cell)
             return lambda x: torch_layer(cell["cell"], x, *arrays)
 
         layers = [[run(k, d == 1) for d in range(variant["directions"])] for k in range(variant["layers"])]
-        head = tensors.pop("output.weight").T, tensors.pop("output.bias")
+        vector = tensors.pop("attention.weight", None)
+        head = None if vector is None else vector[0], tensors.pop("output.weight").T, tensors.pop("output.bias")
         W = tensors.pop("embedding.weight")
         assert not tensors
         found = np.array([classify(W[ids], layers, variant["pooling"], *head) for ids in IDS])
@@ -255,7 +260,8 @@ def test_arrays_compute_the_same_by_the_formulas_of_keras(tmp_path, cell):
         order = list(arrays)
         W = arrays.pop("embedding.embeddings")
         assert not W[0].any()
-        head = arrays.pop("output.kernel"), arrays.pop("output.bias")
+        vector = arrays.pop("attention.kernel", None)
+        head = None if vector is None else vector[:, 0], arrays.pop("output.kernel"), arrays.pop("output.bias")
         layers = []
         for number in range(variant["layers"]):
             own = [name for name in order if name.startswith(f"rnn{number}.")]  # what set_weights is given, in order
