@@ -98,12 +98,19 @@ def test_a_report_is_seen_whole(opened, cli, finished, name):
         assert min(contrast(colour, paper) for colour in set(colours)) > 4.5
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark")])
-def test_an_explanation_is_seen_whole(opened, tmp_path, width, scheme):
+@pytest.fixture(scope="module")
+def explanation(tmp_path_factory):
+    """A page of two explained texts with pictures of the gates."""
     trained = classifier(CELLS[1], directions=2)
     found = [explain(trained, text, leave_one_out=True) for text in ("good film,<br />n't BAD " * 9, "qwx!! & <b>")]
-    (tmp_path / "page.html").write_text(explain_page("best.safetensors", [(one, one.trace()) for one in found], 10))
-    page = opened(tmp_path / "page.html", width, scheme)
+    path = tmp_path_factory.mktemp("pages") / "page.html"
+    path.write_text(explain_page("best.safetensors", [(one, one.trace()) for one in found], 10), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark")])
+def test_an_explanation_is_seen_whole(opened, explanation, width, scheme):
+    page = opened(explanation, width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     links, sections = page.locator("nav a"), page.locator("section")
     assert links.count() == sections.count() == 2
