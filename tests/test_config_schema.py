@@ -80,7 +80,7 @@ def test_it_accepts_whatever_load_config_does():
 
 BAD = [
     ({"model": {"poling": "mean"}}, "'poling' was unexpected"),
-    ({"model": {"pooling": "middle"}}, "'middle' is not one of"),
+    ({"model": {"pooling": "middle"}}, "'middle' is not valid under any of the given schemas"),
     ({"model": {"rnn": {"cell": "lsmt"}}}, "'lsmt' is not one of ['rnn', 'lstm', 'gru']"),
     ({"model": {"rnn": {"cell": "gru", "forget_bias": 1.0}}}, "'forget_bias' was unexpected"),
     ({"model": {"rnn": {"hidden": 3, "reset": "after"}}}, "'reset' was unexpected"),  # an LSTM by default

@@ -58,6 +58,7 @@ def models():
     for cell in HAS_AFTER:
         yield classifier(cell, 2, 2, pooling="max")
         yield classifier(cell, loss="binary")
+        yield classifier(cell, 2, pooling=["attention", "mean"])
         yield tagger(cell, {"kind": "characters"})
         yield tagger(cell, {"kind": "ngrams", "buckets": 31})
         yield tagger(cell, None)
@@ -193,6 +194,29 @@ def test_what_is_printed_is_in_the_json(cli, workdir):
     assert found["parameters"] == 4 * 3 + 16 * (3 + 4 + 1) + 2 * 5
     assert found["model"]["rnn"]["hidden"] == 4
     assert found["texts"]["train"] == {"format": "imported", "path": "mine.safetensors"}
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_attention_and_poolings_side_by_side_of_ones_own(cli, workdir, bias):
+    tensors = whole(both=True)
+    rng = np.random.default_rng(5)
+    tensors["attention.weight"] = rng.normal(0, 1, (1, 8))
+    if bias:  # which the softmax takes out again
+        tensors["attention.bias"] = rng.normal(0, 1, 1)
+    tensors["fc.weight"] = rng.normal(0, 1, (2, 16))
+    mine(workdir, tensors)
+    ask = (*ASK[:-1], "model.pooling=[max,attention]")
+    done = cli("import", "mine.safetensors", *ask)
+    assert "model       lstm, 4 each way, pooling max and attention, loss softmax" in done.out.splitlines()
+    params = load_trained(workdir / "c.safetensors").model.params
+    np.testing.assert_array_equal(params["attention.w"], tensors["attention.weight"][0].astype(np.float32))
+    np.testing.assert_array_equal(params["output.w"], tensors["fc.weight"].T.astype(np.float32))
+    line = cli.refused("import", "mine.safetensors", *ASK[:-1], "model.pooling=[max,mean]")
+    assert "has tensors that no model of rnncli has (attention." in line
+    mine(workdir, whole(both=True))
+    line = cli.refused("import", "mine.safetensors", *ASK[:-1], "model.pooling=attention")
+    assert "model.pooling has attention, whose vector is of shape (1, 8); it has nothing with att in its key" in line
+    assert "Call its key attention.weight" in line
 
 
 def test_a_vocabulary_may_be_json_and_the_unknown_token_have_any_name(cli, workdir):

@@ -130,10 +130,9 @@ def find_attention(tensors: Mapping[str, Array], found: Recurrent, where: str) -
     named = {name: array.shape for name, array in tensors.items() if "att" in name.lower()}
     fits = [name for name, shape in named.items() if shape in ((1, K), (K, 1), (K,))]
     if len(fits) != 1:
-        there = shown([f"{name} {shape}" for name, shape in named.items()]) or "no key with att in it"
-        what = "could each be" if fits else "are not"
+        there = shown([f"{name} {named[name]}" for name in fits or named]) or "nothing with att in its key"
         raise CheckpointError(
-            f"model.pooling has attention, whose vector is of shape (1, {K}); {there} {what} that",
+            f"model.pooling has attention, whose vector is of shape (1, {K}); it has {there}",
             where=where,
             remedy="Call its key attention.weight, or give the pooling that the model has",
         )
