@@ -200,6 +200,8 @@ def _plan_in_child(config: RunConfig, seconds: float) -> Plan:
     request = json.dumps({"config": config.model_dump(mode="json"), "seconds": seconds})
     command = [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
     try:
         answer = json.loads(done.stdout)
     except ValueError:

@@ -173,7 +173,7 @@ def test_a_busy_machine_is_told_of(cli, file, monkeypatch):
     assert "these steps had 50% of a core; with all of one, some 2,000 tokens/s\n" in cli("plan", file).out
     monkeypatch.setattr(command, "plan_run", lambda *_: replace(half, cpu_share=0.99, finite=False))
     done = cli("plan", file)
-    assert "busy" not in done.out
+    assert "\nbusy" not in done.out
     assert "lower optim.lr" in done.out
 
 
@@ -207,3 +207,6 @@ def test_a_process_that_dies_is_one_line(cli, workdir, monkeypatch):
     monkeypatch.setattr(planning, "_CHILD", "import os, sys; sys.stdin.read(); os._exit(9)")
     file = write_config(workdir / "c.yaml", tiny_values("tiny.csv"))
     assert "ended with 9" in cli.refused("plan", file)
+    monkeypatch.setattr(planning, "_CHILD", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    monkeypatch.setattr(planning, "CACHE", Path("elsewhere"))
+    assert cli("plan", file).code == 130

@@ -113,8 +113,8 @@ def _costs(plan: Plan) -> list[str]:
     ]  # fmt: skip
     if plan.processes == 1 and plan.cpu_share < BUSY:
         idle = plan.tokens_per_second / max(plan.cpu_share, 0.01)
-        lines.append(_line("busy", f"other programs are at work: these steps had {plan.cpu_share:.0%} of a core; with all "
-                           f"of one, some {idle:,.0f} tokens/s"))  # fmt: skip
+        had = f"other programs are at work: these steps had {plan.cpu_share:.0%} of a core"
+        lines.append(_line("busy", f"{had}; with all of one, some {idle:,.0f} tokens/s"))
     if not plan.finite:
         lines.append(_line("warning", "not every loss or gradient was finite; lower optim.lr"))
     return lines
@@ -149,7 +149,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Return a time as people read it: 0.24 s, 8.3 s, 74 s, 12 min, 3.4 h."""
+    """Return a time as people read it: 0.24 s, 8.3 s, 74 s, 3.1 min, 45 min, 3.4 h."""
     if seconds < 120:
         return f"{seconds:.{2 if seconds < 1 else 1 if seconds < 20 else 0}f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.{1 if seconds < 1200 else 0}f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
