@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from finished_runs import GRU, LANGUAGE, RNN, TAGGER, THREE
 
+from rnncli.cli.compare import turned_to_fit
 from rnncli.cli.tables import columns
 
 
@@ -28,7 +29,7 @@ def test_runs_are_set_beside_each_other(cli, finished):
     assert re.match(r"gru +\d+\.\d\d% +\d+\.\d\d to \d+\.\d\d% ", lines[3])
     assert lines[4].startswith("rnn ")
     assert "accuracy points against gru, by McNemar's exact test" in lines
-    assert re.search(r"difference +95% interval +only it right +only gru +p$", done.out, re.M)
+    assert re.search(r"difference +95% interval +only it right +only gru +p +verdict$", done.out, re.M)
     assert "p, Holm" not in done.out
     assert re.search(r"^model\.rnn\.cell +gru +rnn$", done.out, re.M)
     assert not any(line != line.rstrip() for line in lines)
@@ -116,3 +117,14 @@ def test_misuse(cli, finished):
     assert "there is no such file" in cli.refused("compare", "nowhere", GRU)
     (GRU / "metrics.jsonl").write_text("nonsense\n")
     assert "metrics.jsonl:1: is not a row" in cli.refused("compare", GRU, RNN)
+
+
+@pytest.mark.parametrize(("width", "lines"), [(30, 2), (21, 2), (20, 3), (13, 3)])
+def test_a_table_is_turned_where_it_fits_better(width, lines):
+    assert len(turned_to_fit(["", "h", "i"], [["a", "12345678", "12345678"]], width)) == lines
+
+
+def test_a_table_that_fits_neither_way_is_the_narrower_one():
+    rows = [[f"run{number}", "1", "2"] for number in range(20)]
+    assert len(turned_to_fit(["", "h", "i"], rows, 5)) == 21
+    assert len(turned_to_fit(["", *(f"head{number}" for number in range(20))], [["run", *["1"] * 20]], 5)) == 21

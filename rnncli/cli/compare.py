@@ -64,15 +64,22 @@ def data_lines(runs: Sequence[Judged]) -> list[str]:
 
 
 def run_lines(runs: Sequence[Judged], width: int) -> list[str]:
-    """Lay out the runs' figures: a line for each run, or where that is too wide, a column for each."""
+    """Lay out the runs' figures."""
     summaries = [summary(run) for run in runs]
-    names = [short_label(run.record.name) for run in runs]
     heads = [key for key in summaries[0] if any(found[key] != "-" for found in summaries)]
-    across = table(
-        ["", *heads], [[name, *(found[key] for key in heads)] for name, found in zip(names, summaries, strict=True)]
-    )
-    down = table(["", *names], [[key, *(found[key] for found in summaries)] for key in heads])
-    return across if max(map(columns, across)) <= width else down
+    rows = [
+        [short_label(run.record.name), *(found[key] for key in heads)]
+        for run, found in zip(runs, summaries, strict=True)
+    ]
+    return turned_to_fit(["", *heads], rows, width)
+
+
+def turned_to_fit(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Lay out a table, a line for each row; where that is too wide, a column; where both are, what is less so."""
+    down = [list(line) for line in zip(heads, *rows, strict=True)]
+    ways = [table(heads, rows), table(down[0], down[1:])]
+    widths = [max(map(columns, lines)) for lines in ways]
+    return ways[0] if widths[0] <= max(width, widths[1] if widths[1] > width else 0) else ways[1]
 
 
 def pair_lines(runs: Sequence[Judged], pairs: Sequence[dict[str, Any]], width: int) -> list[str]:
@@ -102,12 +109,7 @@ def pair_lines(runs: Sequence[Judged], pairs: Sequence[dict[str, Any]], width: i
             row += [f"{pair['mcnemar']['second_only']:,}", f"{pair['mcnemar']['first_only']:,}"]
         row += [chance(pair["p"]), *([chance(pair["p_holm"])] if several else [])]
         rows.append([*row, click.style(pair["verdict"], fg=COLOURS.get(pair["verdict"]))])
-    laid = table([*heads, ""], rows)
-    if max(map(columns, laid)) > width:
-        laid = table(
-            ["", *(row[0] for row in rows)],
-            [list(line) for line in zip([*heads[1:], "verdict"], *(row[1:] for row in rows), strict=True)],
-        )
+    laid = turned_to_fit([*heads, "verdict"], rows, width)
     test = "McNemar's exact test" if by_counts else "the paired bootstrap"
     points = " points" if head.form.endswith("%") else ""
     title = f"{head.heading}{points} against {first}, by {test}"
