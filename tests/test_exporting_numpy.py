@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from made_models import CELLS, WORDS, classifier, language_model, made, probabilities_of, tagger
 from tiny_tasks import language_values
 
+from rnncli.data.tagging.batches import make_tagged_batch
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.errors import ConfigError
 from rnncli.exporting import export_as
 from rnncli.exporting.numpy_folder import predict_source, select
+from rnncli.layers.activations import softmax
 from rnncli.sampling import Stepper
 from rnncli.tagging import tag_texts
 from rnncli.tasks.base import Stored
@@ -26,7 +28,9 @@ from rnncli.tasks.base import Stored
 cells = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
 any_text = st.text(st.characters(exclude_categories=[]))
 near_tokens = st.lists(
-    st.sampled_from(["do", "n't", "'s", "'LL", "1,5", "o'neil", "..", "!", "\u00e9", "\u2019", "<unk>", "<br / >", " "])
+    st.sampled_from(
+        ["do", "n't", "N'T", "'s", "'LL", "1,5", "o'neil", "..", "!", "\u00e9", "\u2019", "<unk>", "<br / >", " "]
+    )
 ).map("".join)
 
 
@@ -95,12 +99,14 @@ SPELLINGS = [None, {"kind": "characters", "max_length": 5}, {"kind": "ngrams", "
 def test_a_tagger_says_the_same(tmp_path, cell, spelling):
     trained = tagger(cell, spelling)
     module = exported(trained, tmp_path / "f")
-    for words in (["Film"], ["a", "good", "caf\u00e9", "FILM", "is", "incomprehensible", "."], ["\u0939\u093f"] * 9):
+    sentence = ["a", "good", "caf\u00e9", "FILM", "is", "incomprehensible", "\ud800x", "."]
+    for words in (["Film"], sentence, ["\u0939\u093f"] * 9):
         texts = trained.learned.encode([Sentence(tuple(words), ("DET",) * len(words), "x", "1")])
         tags = [trained.learned.tags[tag] for tag in tag_texts(trained.model, texts).tags]
         found = module.predict(words)
         assert [tag for tag, _ in found] == tags
-        np.testing.assert_allclose(module.probabilities(words).sum(axis=1), 1, atol=1e-6)
+        logits, _ = trained.model.forward(make_tagged_batch(texts, np.array([0])))  # of one sentence, in its order
+        np.testing.assert_allclose(module.probabilities(words), softmax(logits), atol=1e-5)
     assert module.predict([]) == []
 
 
@@ -139,7 +145,7 @@ def tokenizers(tmp_path_factory):
 
 
 @given(any_text | near_tokens)
-@example("don\u2019t <BR/> e\u0301te\u0301 1,000,000 rock'n'roll \ud800 \x00\x85\u2028")
+@example("DON'T don\u2019t <BR/> e\u0301te\u0301 1,000,000 rock'n'roll \ud800 \x00\x85\u2028")
 def test_texts_are_cut_as_rnncli_cuts_them(tokenizers, text):
     for ours, theirs in tokenizers:
         assert theirs(text) == ours(text)
@@ -259,6 +265,18 @@ def test_lines_of_standard_input_become_lines(tmp_path):
         expected = module.predict(text)
         assert row[::2] == list(expected)
         assert row[1::2] == [f"{p:.6f}" for p in expected.values()]
+
+
+def test_a_line_ends_where_its_line_feed_is_and_nowhere_else(tmp_path):
+    tokenizer = {"kind": "character", "lowercase": False}
+    values = classifier(CELLS[1], data={"tokenizer": tokenizer}).config.model_dump(mode="json")
+    trained = made(values, Stored({"labels": ["a", "b", "c"]}, ("<unk>", "\r", "\u2028", "x", "\x85")))
+    module = exported(trained, tmp_path / "f")
+    done = run(tmp_path / "f", given="x\r\r\u2028x\x85x\r\nx".encode())
+    rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert [row[::2] for row in rows] == [list(module.predict(text)) for text in ("x\r\r\u2028x\x85x", "x")]
+    assert float(rows[0][1]) == pytest.approx(max(module.probabilities("x\r\r\u2028x\x85x")), abs=1e-6)
+    assert abs(float(rows[1][1]) - float(rows[0][1])) > 1e-4
 
 
 def test_texts_may_be_arguments(tmp_path):

@@ -265,7 +265,9 @@ def test_taggers_and_language_models_of_ones_own(cli, workdir):
     trained = load_trained(workdir / "c.safetensors")
     assert not trained.model.tied
     theirs = load_file(workdir / "mine.safetensors")
-    np.testing.assert_array_equal(trained.model.params["output.b"], theirs["fc.bias"][[1, 0, 2, 3]])
+    for ours, name in (("output.b", "fc.bias"), ("embedding.W", "embed.weight")):
+        np.testing.assert_array_equal(trained.model.params[ours], theirs[name][[1, 0, 2, 3]])
+    np.testing.assert_array_equal(trained.model.params["output.w"].T, theirs["fc.weight"][[1, 0, 2, 3]])
     stepper = Stepper(trained.model)
     stepper.reset()
     before = stepper.read(2)
@@ -282,6 +284,10 @@ def test_taggers_and_language_models_of_ones_own(cli, workdir):
     stepper = Stepper(trained.model)
     stepper.reset()
     assert not np.array_equal(stepper.read(2), before)
+    mine(workdir, whole(V=5, C=5, D=4), tokens=("a", "<unk>", "b", "c"))  # and the end of a text
+    assert cli("import", "mine.safetensors", *ask, "--set", "data.document_boundary=line").code == 0
+    assert load_trained(workdir / "c.safetensors").learned.end_of_text == 4
+    mine(workdir, tensors, tokens=("a", "<unk>", "b", "c"))
     for wrong in (("--labels", "a,b"), ("--set", "data.tokenizer.kind=bpe")):
         cli.refused("import", "mine.safetensors", *ask, *wrong, code=2)
     mine(workdir, whole(C=4, both=True), tokens=("a", "<unk>", "b", "c"))
