@@ -14,7 +14,7 @@ import pytest
 from tiny_runs import Cli, tiny_values, write_config, write_csv
 from tiny_tasks import language_values, tagging_values, write_conllu, write_text
 
-from rnncli.cli import predict as predict_command
+from rnncli.cli import predict_rows
 from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.tables import columns
 from rnncli.data.unlabelled import Unlabelled
@@ -148,7 +148,7 @@ def test_what_was_read_before_a_bad_row_is_answered(cli: Cli, model, workdir):
 
 def test_a_block_at_a_time_is_answered_in_order(cli: Cli, model, monkeypatch):
     whole = cli("predict", model, "texts.txt").out
-    monkeypatch.setattr(predict_command, "BLOCK", 3)
+    monkeypatch.setattr(predict_rows, "BLOCK", 3)
     assert cli("predict", model, "texts.txt").out == whole
 
 

@@ -1,0 +1,70 @@
+"""Rows that ``rnncli predict`` reads, answered a block at a time."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rnncli.data.tokenizers import make_tokenizer
+from rnncli.data.unlabelled import Unlabelled
+from rnncli.errors import DataError
+from rnncli.predicting import BLOCK, BLOCK_CHARACTERS, characters, predict
+from rnncli.trained import Trained
+
+
+class Answers:
+    """Rows that wait for an answer, a block at a time.
+
+    Parameters
+    ----------
+    trained : Trained
+        The model.
+    tell : callable
+        Takes rows and their predictions.
+    pretokenized : bool
+        For a tagger: whether white space alone separates words.
+    """
+
+    def __init__(self, trained: Trained, tell: Callable[[Any, Any], None], pretokenized: bool) -> None:
+        self._trained, self._tell = trained, tell
+        self._tags = trained.config.task == "tagging"
+        self._split = str.split if pretokenized else make_tokenizer("word", lowercase=False)
+        self._waiting: list[Unlabelled] = []
+
+    def give(self, rows: Iterable[Unlabelled], at_latest: float | None) -> None:
+        """Answer rows in blocks.
+
+        Parameters
+        ----------
+        rows : iterable of Unlabelled
+            In order.
+        at_latest : float or None
+            Seconds after which a row is answered although its block is not full; None waits for the block.
+
+        Raises
+        ------
+        DataError
+            At a row that cannot be read, after those before it have been answered.
+        """
+        held, since = 0, 0.0
+        try:
+            for row in rows:
+                if not self._waiting:
+                    held, since = 0, time.monotonic() if at_latest is not None else 0.0
+                self._waiting.append(self._with_words(row))
+                held += characters(row.text)
+                full = len(self._waiting) >= BLOCK or held >= BLOCK_CHARACTERS
+                if full or (at_latest is not None and time.monotonic() - since >= at_latest):
+                    self.flush()
+        except DataError:
+            self.flush()
+            raise
+        self.flush()
+
+    def flush(self) -> None:
+        """Answer the rows that wait."""
+        rows, self._waiting = self._waiting, []
+        if rows:
+            self._tell(rows, predict(self._trained, [row.words if self._tags else row.text for row in rows]))
+
+    def _with_words(self, row: Unlabelled) -> Unlabelled:
+        return row._replace(words=tuple(self._split(row.text))) if self._tags and row.words is None else row
