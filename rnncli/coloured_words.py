@@ -37,12 +37,15 @@ class Piece(NamedTuple):
         Whether it is a word that the model does not know.
     unread : bool
         Whether it is cut off before the model reads it.
+    attention : float or None
+        How much of a model's attention, 1 in all, lies on it; None where the model has none.
     """
 
     text: str
     push: float | None = None
     unknown: bool = False
     unread: bool = False
+    attention: float | None = None
 
 
 def words_html(tokens: Sequence[str], scores: Sequence[float], *, scale: float | None = None) -> str:
@@ -101,6 +104,7 @@ def _html(piece: Piece, full: float) -> str:
         return text
     size = min(abs(piece.push) / full, 1)
     title = f"{piece.push:+.3f}" + (", unknown to the model" if piece.unknown else "")
+    title += "" if piece.attention is None else f", attention {piece.attention:.1%}"
     classes = []
     if size >= _LEAST:
         classes.append("for" if piece.push > 0 else "against")

@@ -99,6 +99,11 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
     ]
     if explanation.leave_one_out is not None and explanation.rank_correlation is not None:
         lines.append(f"Rank correlation with leaving each {subject.noun} out: {explanation.rank_correlation:+.3f}.")
+    if subject.attention is not None:
+        half, (most, *_) = explanation.attended()
+        lines.append(f"Half of the model's attention is on {half:,} of {len(subject.tokens):,} {subject.noun}s,")
+        lines.append(f"the most, {subject.attention[most]:.1%}, on {escape(short_label(explanation.shown(most)))};")
+        lines.append("point at a word to see its own.")
     unknown = sum(not known for known in subject.known)
     if unknown:
         share = f"{unknown} of {len(subject.tokens)} {subject.noun}s"
@@ -119,7 +124,9 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
 def _strongest(explanation: Explanation, top: int) -> list[str]:
     scores, left_out = explanation.scores, explanation.leave_one_out
     full = float(np.abs(scores).max()) or 1.0
+    attention = explanation.subject.attention
     extra = "" if left_out is None else '<th class="number">left out</th>'
+    extra += "" if attention is None else '<th class="number">attention</th>'
     heads = (
         f'<th>{explanation.subject.noun}</th><th class="number">no.</th><th class="number">push</th>{extra}<th></th>'
     )
@@ -132,6 +139,8 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
         if left_out is not None:
             shown = "" if np.isnan(left_out[place]) else f"{left_out[place]:+.3f}"
             cells.append(f'<td class="number">{shown}</td>')
+        if attention is not None:
+            cells.append(f'<td class="number">{attention[place]:.1%}</td>')
         side = "for" if scores[place] > 0 else "against"
         width = 100 * abs(scores[place]) / full
         cells.append(f'<td class="bar"><div class="{side}" style="width: {width:.1f}%"></div></td>')

@@ -105,6 +105,14 @@ class Explanation:
         order: list[int] = np.argsort(-np.abs(self.scores), kind="stable").tolist()
         return order[:count]
 
+    def attended(self) -> tuple[int, list[int]]:
+        """Return on how many tokens half of the attention lies, and the places of all from the most attended on."""
+        weights = self.subject.attention
+        assert weights is not None
+        order = np.argsort(-weights, kind="stable")
+        half = int(np.searchsorted(np.cumsum(weights[order], dtype=np.float64), 0.5)) + 1
+        return min(half, len(order)), order.tolist()
+
     def shown(self, place: int) -> str:
         """Return a token as the text has it, where that can be read, else as the model does."""
         subject = self.subject
@@ -117,19 +125,20 @@ class Explanation:
         What ``max_length`` cuts off is there as unread, an HTML line break as the end of a line.
         """
         subject = self.subject
-        pushes = zip(subject.tokens, self.scores.tolist(), subject.known, strict=True)
+        attention: list[Any] = [None] * len(subject.tokens) if subject.attention is None else subject.attention.tolist()
+        pushes = zip(subject.tokens, self.scores.tolist(), subject.known, attention, strict=True)
         if subject.spans is None:
             pieces = []
-            for token, push, known in pushes:
-                pieces += [Piece(token, push, not known), Piece(" ")]
+            for token, push, known, weight in pushes:
+                pieces += [Piece(token, push, not known, attention=weight), Piece(" ")]
             return pieces[:-1]
         text, pieces, place = subject.text, [], 0
         first, last = subject.spans[0][0], subject.spans[-1][1]
-        for (start, end), (_, push, known) in zip(subject.spans, pushes, strict=True):
+        for (start, end), (_, push, known, weight) in zip(subject.spans, pushes, strict=True):
             if start > place:
                 pieces.append(_between(text[place:start], cut_off=start == first))
             if end > place:  # of two tokens made from one character the first one gets it
-                pieces.append(Piece(text[max(start, place) : end], push, not known))
+                pieces.append(Piece(text[max(start, place) : end], push, not known, attention=weight))
             place = max(place, end)
         if text[last:]:
             pieces.append(_between(text[last:], cut_off=True))
@@ -145,6 +154,8 @@ class Explanation:
         for number, word in enumerate(words):
             if subject.spans is not None:
                 word["start"], word["end"] = subject.spans[number]
+            if subject.attention is not None:
+                word["attention"] = float(subject.attention[number])
             if self.leave_one_out is not None:
                 effect = float(self.leave_one_out[number])
                 word["leave_one_out"] = None if np.isnan(effect) else effect

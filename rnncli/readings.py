@@ -19,6 +19,7 @@ from rnncli.layers.recurrent import Cache
 from rnncli.models import Model
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, Packing, make_packing, pack, unpack
+from rnncli.pooled import attention_of
 from rnncli.taggers import Tagger
 
 
@@ -33,11 +34,14 @@ class Reading(NamedTuple):
         ``backward(dscores)`` -> the gradient (K, T, D) of the inputs.
     runs : list of Cache
         Of each layer and direction, from the input on.
+    attention : ndarray of shape (K, T) or None
+        How much each step counts where the model has attention; of each text the numbers add up to 1.
     """
 
     scores: Array
     backward: Callable[[Array], Array]
     runs: list[Cache]
+    attention: Array | None = None
 
 
 Reader = Callable[[Array], Reading]  # takes inputs (K, T, D)
@@ -55,8 +59,10 @@ def classifier_reader(model: Model) -> Reader:
             dlogits = dscores[:, 1:] if model.loss_name == "binary" else dscores
             return _of_inputs(reading.backward(dlogits, cache)["embedding.W"], packing, x)
 
-        _, _, (runs, _), *_ = cache
-        return Reading(model.class_scores(logits), backward, runs)
+        _, _, (runs, _), pooling, *_ = cache
+        weights = attention_of(pooling)
+        attention = None if weights is None else unpack(weights, packing, x.shape[1])
+        return Reading(model.class_scores(logits), backward, runs, attention)
 
     return read
 

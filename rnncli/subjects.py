@@ -50,6 +50,10 @@ class Subject:
         What a token is called.
     asked : str
         What the labels are of, such as ``the tag of word 3, "plays"``; empty for a text as a whole.
+    scores : ndarray of shape (C,)
+        Whose softmax is the probabilities of the labels.
+    attention : ndarray of shape (T,) or None
+        How much each token counts, adding up to 1, where the model has attention.
     """
 
     text: str
@@ -66,10 +70,13 @@ class Subject:
     noun: str = "word"
     asked: str = ""
     scores: Array = field(init=False)
+    attention: Array | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the text."""
-        object.__setattr__(self, "scores", self.read(self.inputs[None]).scores[0])
+        reading = self.read(self.inputs[None])
+        object.__setattr__(self, "scores", reading.scores[0])
+        object.__setattr__(self, "attention", None if reading.attention is None else reading.attention[0])
 
 
 def subject_of(trained: Trained, text: str, word: int | None = None) -> Subject:

@@ -134,3 +134,24 @@ def test_of_what_was_not_read_a_few_words_are_shown(truncate):
         assert shown == f"{dots} {' '.join(words[-20:])}"
     else:
         assert shown == f"{' '.join(words[:20])} {dots}"
+
+
+def test_attention_has_a_line_and_a_column():
+    trained = classifier(CELLS[1], pooling="attention")
+    explanation = explain(trained, "good film is bad !!")
+    lines = [click.unstyle(line) for line in explanation_lines(explanation, look(80, colours=False))]
+    half, order = explanation.attended()
+    named = next(line for line in lines if line.startswith("attention"))
+    assert f"half of it is on {half} of 5 words; the most: {explanation.shown(order[0])} " in named
+    head = next(number for number, line in enumerate(lines) if line.startswith("word "))
+    assert lines[head].split() == ["word", "no.", "push", "attention"]
+    weight = explanation.subject.attention[explanation.strongest(1)[0]]
+    assert f"{weight:.1%}" in lines[head + 1]
+    plain = explanation_lines(explain(classifier(CELLS[1]), "good film"), look(80, colours=False))
+    assert not any("attention" in line for line in plain)
+
+
+@pytest.mark.parametrize("width", [48, 60, 80])
+def test_the_column_of_attention_fits_too(width):
+    explanation = explain(classifier(CELLS[1], pooling="attention"), LONG, leave_one_out=True)
+    assert max(map(columns, explanation_lines(explanation, look(width, colours=False)))) <= width

@@ -83,3 +83,16 @@ def test_a_tag_is_of_a_word():
 @pytest.mark.parametrize("top", [1, 5])
 def test_the_table_is_as_long_as_asked(top):
     assert page_of(TEXT, top=top).count('<td class="bar">') == top
+
+
+def test_attention_is_said_of_each_word():
+    trained = classifier(CELLS[1], pooling=["mean", "attention"])
+    html = page_of("good film is bad", trained=trained)
+    weights = explain(trained, "good film is bad").subject.attention
+    for weight in weights:
+        assert f'attention {weight:.1%}"' in html
+    half, order = explain(trained, "good film is bad").attended()
+    assert f"Half of the model's attention is on {half} of 4 words, the most, {weights[order[0]]:.1%}, on " in plain(
+        html
+    )
+    assert "attention" not in plain(page_of("good film"))

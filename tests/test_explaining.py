@@ -206,3 +206,31 @@ def test_json_has_it_all(trained):
 def test_the_same_text_gives_the_same_bits(trained):
     first, second = (explain(trained, TEXT, leave_one_out=True).as_json() for _ in range(2))
     assert first == second
+
+
+def test_attention_is_how_much_each_word_counts():
+    trained = classifier(CELLS[1], directions=2, pooling=["max", "attention"])
+    explanation = explain(trained, TEXT)
+    weights = explanation.subject.attention
+    assert weights.shape == (len(explanation.tokens),)
+    assert weights.sum() == pytest.approx(1)
+    h, _ = reading_of(trained, explanation)
+    scores = h @ trained.model.params["attention.w"]
+    np.testing.assert_allclose(weights, np.exp(scores) / np.exp(scores).sum(), rtol=1e-4)
+    half, order = explanation.attended()
+    assert weights[order[:half]].sum() >= 0.5 > weights[order[: half - 1]].sum()
+    assert [word["attention"] for word in explanation.as_json()["words"]] == weights.tolist()
+    assert [piece.attention for piece in explanation.pieces() if piece.push is not None] == weights.tolist()
+
+
+def reading_of(trained, explanation):
+    """Return the states of the last layer, both directions side by side, and the scores."""
+    reading = explanation.subject.read(explanation.subject.inputs[None])
+    return np.concatenate([run.h for run in reading.runs[-2:]], axis=1), reading.scores
+
+
+def test_without_attention_nothing_is_said_of_it(trained):
+    explanation = explain(trained, TEXT)
+    assert explanation.subject.attention is None
+    assert "attention" not in explanation.as_json()["words"][0]
+    assert explain(language_model(CELLS[1]), "abc").subject.attention is None

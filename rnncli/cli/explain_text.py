@@ -10,6 +10,7 @@ from rnncli.errors import shown_on_one_line
 from rnncli.explaining import BASELINES, Explanation
 
 MOST_UNKNOWN = 12  # unknown words that are named
+MOST_ATTENDED = 4
 WORD_WIDTH = 28
 AROUND = 3  # lines: blank ones, and the prompt
 LEAST_TEXT = 4  # lines that the text gets on however small a terminal
@@ -63,6 +64,8 @@ def _summary(explanation: Explanation) -> list[str]:
         rho = explanation.rank_correlation
         agreement = "not defined" if rho is None else f"{rho:+.2f}"
         lines.append(f"left out    rank correlation of pushes with leaving each {subject.noun} out: {agreement}")
+    if subject.attention is not None:
+        lines.append(f"attention   {_attended(explanation)}")
     unknown = [explanation.shown(n) for n, known in enumerate(subject.known) if not known]
     if not subject.text.split() and unknown:
         lines.append(f"unknown     the text has no {subject.noun}; the model reads the unknown one")
@@ -74,6 +77,16 @@ def _summary(explanation: Explanation) -> list[str]:
     if subject.unread:
         lines.append(f"not read    {counted(subject.unread, subject.noun)} beyond data.max_length")
     return lines
+
+
+def _attended(explanation: Explanation) -> str:
+    """Say on how many words half of the attention lies, and on which most of it."""
+    weights = explanation.subject.attention
+    assert weights is not None
+    half, order = explanation.attended()
+    names = [short_label(explanation.shown(place), WORD_WIDTH) for place in order[:MOST_ATTENDED]]
+    most = ", ".join(f"{name} {percent(weights[place])}" for name, place in zip(names, order, strict=False))
+    return f"half of it is on {half:,} of {counted(len(weights), explanation.subject.noun)}; the most: {most}"
 
 
 def percent(p: float) -> str:
@@ -92,7 +105,9 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     places = explanation.strongest(look.top)
     full = float(np.abs(scores).max()) or 1.0
     noun = explanation.subject.noun
-    heads = [noun, "no.", "push"] + ([] if left_out is None else ["left out"])
+    attention = explanation.subject.attention
+    heads = [noun, "no.", "push", *([] if left_out is None else ["left out"])]
+    heads += [] if attention is None else ["attention"]
     rows = []
     for place in places:
         name = short_label(explanation.shown(place), WORD_WIDTH)
@@ -100,6 +115,8 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
         row.append(f"{scores[place]:+.2f}")
         if left_out is not None:
             row.append("-" if np.isnan(left_out[place]) else f"{left_out[place]:+.2f}")
+        if attention is not None:
+            row.append(percent(attention[place]))
         rows.append(row)
     head, *lines = table(heads, rows)
     room = max(8, min(BAR, look.width - columns(head) - 4))
