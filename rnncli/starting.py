@@ -59,7 +59,7 @@ def config_text(facts: Facts, output: Path, group: str | None = None) -> str:
         *_validation(facts, group),
         *body(facts),
     ]:
-        lines.append(f"{text:<{COMMENTS - 1}} # {comment}" if comment else text)
+        lines.append(f"{text:<{COMMENTS - 2}}  # {comment}" if comment else text)
     return "\n".join(lines) + "\n"
 
 
@@ -214,7 +214,7 @@ def _epochs(texts: float, steps: int, sizes: tuple[int, int, int], most: int) ->
     batch = sizes[0] if texts >= 2000 else sizes[1] if texts >= 500 else sizes[2]
     epoch = max(1, math.ceil(texts / batch))
     epochs = min(max(round(steps / epoch), 1), most)
-    yield f"  epochs: {epochs}", f"of {epoch:,} steps; some {steps:,} in all have proved enough"
+    yield f"  epochs: {epochs}", f"of some {epoch:,} steps; about {steps:,} in all, as the configs that ship have"
     yield f"  batch_size: {batch}", ""
     if epoch > steps:
         yield f"  validate_every: {steps}", "steps; an epoch is long"

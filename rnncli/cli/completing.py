@@ -58,8 +58,7 @@ def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str
 
 def complete_checkpoint(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a checkpoint: those of the runs in ``runs/``, or any file."""
-    found = sorted(RUNS.glob("*/best.safetensors")) + sorted(RUNS.glob("*/last.safetensors"))
-    return _paths(found, incomplete)
+    return _paths(sorted([*RUNS.glob("*/best.safetensors"), *RUNS.glob("*/last.safetensors")]), incomplete)
 
 
 def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
