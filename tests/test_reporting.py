@@ -231,6 +231,16 @@ def test_long_curves_are_means_of_pieces():
     assert [len(part) for part in few_points([])] == [0, 0]
 
 
+def test_an_accuracy_of_one_is_no_more_than_100_percent(finished):
+    run = judged(GRU)[0]
+    for row in run.record.rows:
+        if row["kind"] == "validation":
+            row |= {"accuracy": 1.0, "macro_f1": 0.9 if row["epoch"] == 1 else 1.0}
+    texts = re.findall(r">([\d.]+)%</text>", learning_curves([run]).html)
+    assert "100" in texts
+    assert max(map(float, texts)) == 100
+
+
 def test_ten_runs_look_different():
     assert len({look(place) for place in range(25)}) == 25
 

@@ -85,6 +85,16 @@ def test_every_part_of_a_checkpoint_counts(data, what):
     assert {name for name in NAMES if before[name] != after[name]} == {f"{what} of last.safetensors"}
 
 
+def test_what_computed_a_checkpoint_does_not_count(data):
+    from rnncli.checkpoint import load_checkpoint, save_checkpoint
+
+    run_dir = finished(tiny_config(data), "one")
+    before, checkpoint = digests_of(run_dir), load_checkpoint(run_dir.last)
+    checkpoint.metadata["progress"]["environment"]["cpu"] = "another"
+    save_checkpoint(run_dir.last, checkpoint.tensors, checkpoint.metadata, checkpoint.vocabulary)
+    assert digests_of(run_dir) == before
+
+
 # ---- real kills -----------------------------------------------------------------------------------------------------
 
 # A run that takes its time, so that a kill hits it before it is done.

@@ -78,7 +78,7 @@ def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[st
     for axis in (upper.yaxis, lower.xaxis):
         numbers_on(axis, ".0%")
     numbers_on(lower.yaxis)
-    legend(upper, loc="upper left")
+    legend(upper)
     caption = (
         "How often predictions of a confidence are right, with 95% intervals; on the dotted line confidence is right. "
         "ECE: the mean distance from it (15 bins)."

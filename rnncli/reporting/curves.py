@@ -8,7 +8,7 @@ from rnncli.metrics_file import numbers
 from rnncli.outcomes import HEADLINES
 from rnncli.pictures import ORANGE, RED, drawing, inline_svg, plain
 from rnncli.reporting.markup import Section, figures_html, note
-from rnncli.reporting.plots import axes_of, few_points, legend, look, numbers_on
+from rnncli.reporting.plots import axes_of, few_points, legend, look, numbers_on, shares_on
 from rnncli.side_by_side import Judged
 
 
@@ -103,6 +103,7 @@ def _figures(runs: Sequence[Judged]) -> tuple[str, str]:
                     markersize=4.5,
                     linestyle=dash,
                     label=name,
+                    zorder=3 - 0.1 * number,
                 )
         best = [value for step, value in numbers(run.record.rows, "validation", head.key) if step == run.record.step]
         if best:
@@ -113,10 +114,11 @@ def _figures(runs: Sequence[Judged]) -> tuple[str, str]:
                 markersize=11,
                 markerfacecolor="none",
                 color=look(place).colour,
+                clip_on=False,
             )
     _from_zero(axes)
     if head.form.endswith("%"):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}" if value > 1 else f"{100 * value:.4g}%")
+        shares_on(axes)
     legend(axes)
     which = "the checkpoint of this report" if len(runs) == 1 else "the checkpoints of this report"
     return inline_svg(
@@ -152,7 +154,9 @@ def _gradient_norm(runs: Sequence[Judged]) -> tuple[str, str]:
         caption = f"Before clipping to {clip:g}, the dashed line."
     if any(line.get_ydata().size for line in axes.lines):
         axes.set_yscale("log", subs=[])
-        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+        low, high = axes.get_ylim()
+        if high < 300 * low:  # of more decades each has room for its own number only
+            axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
     _from_zero(axes)
     numbers_on(axes.yaxis, "g")
     legend(axes)

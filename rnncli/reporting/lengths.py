@@ -10,7 +10,7 @@ from rnncli.evaluation import Evaluation
 from rnncli.packing import Array, IntArray
 from rnncli.pictures import drawing, inline_svg, plain
 from rnncli.reporting.markup import Section, figures_html
-from rnncli.reporting.plots import axes_of, legend, look, numbers_on
+from rnncli.reporting.plots import axes_of, legend, look, numbers_on, shares_on
 from rnncli.side_by_side import Judged
 
 BINS = 7
@@ -93,7 +93,7 @@ def _by_length(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str,
     axes.set_xticks(range(len(ranges)))
     axes.set_xticklabels([f"{end:,}" for _, end in ranges])
     axes.grid(visible=False, axis="x")
-    numbers_on(axes.yaxis, ".1%")
+    shares_on(axes)
     legend(axes)
     caption = "Ranges of about as many each, with 95% intervals."
     if isinstance(runs[0][1].outcome and runs[0][1].outcome.details, Evaluation):

@@ -59,6 +59,13 @@ def numbers_on(axis: Any, form: str | None = None) -> None:
     axis.set_major_formatter(lambda value, _: compact(value) if form is None else format(value, form))
 
 
+def shares_on(axes: Any) -> None:
+    """Write the numbers of the upright axis in percent, none above 100%."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value < 1.0001 else "")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, min(high, 1 + 0.04 * (1 - low)) if high > 1 else high)
+
+
 def few_points(points: Sequence[tuple[int, float]]) -> tuple[Any, Any]:
     """Return the steps and values of a curve, of a long one the means of pieces of equal length."""
     steps, values = (np.array(part, float) for part in zip(*points, strict=True)) if points else (np.zeros(0),) * 2
