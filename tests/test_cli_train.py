@@ -163,8 +163,9 @@ def test_without_the_profile_nothing_is_counted(cli, config):
 
 
 def test_no_option_is_without_effect():
-    """Each is used in a test of this file."""
+    """Each is used in a test of this file, those of several seeds in test_cli_train_seeds.py."""
     assert {parameter.name for parameter in command.params} == {
+        *("seeds", "vary_split"),
         *("config", "overrides", "run_dir", "overwrite", "resume", "profile", "as_json")
     }
 

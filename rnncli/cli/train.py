@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rnncli.cli import train_seeds
 from rnncli.cli.completing import complete_setting
 from rnncli.config import load_config
 from rnncli.errors import ConfigError, RnncliError
@@ -37,6 +38,8 @@ SHOWN = 20  # validations in the closing table
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder, from its last checkpoint.")
+@click.option("--seeds", metavar="N|A,B,...", help="Train with so many seeds, or with these; say mean and spread.")
+@click.option("--vary-split", is_flag=True, help="Let each of --seeds choose the validation part too.")
 @click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -45,6 +48,8 @@ def command(
     run_dir: Path | None,
     overwrite: bool,
     resume: bool,
+    seeds: str | None,
+    vary_split: bool,
     profile: bool,
     as_json: bool,
 ) -> None:
@@ -52,6 +57,8 @@ def command(
 
     The run's folder gets the resolved config, metrics.jsonl and the checkpoints best.safetensors and
     last.safetensors. With --resume, CONFIG may also be the folder of the run.
+
+    With --seeds there is a run for each seed, NAME-seed1 and so on, and --resume trains those that are missing.
     """
     keep_freed_memory()
     with ExitStack() as stack:
@@ -65,6 +72,18 @@ def command(
             raise _misused("CONFIG is missing: a YAML file, or with --resume the folder of a run")
         if overwrite and resume:
             raise _misused("--overwrite and --resume exclude each other")
+        if vary_split and seeds is None:
+            raise _misused("--vary-split is of --seeds, which is missing")
+        if seeds is not None:
+            if exchange is not None:
+                raise _misused(
+                    "--seeds is for one machine; over MPI, train with each seed by --set seed=N --set name=NAME-N"
+                )
+            if profile:
+                raise _misused("--seeds and --profile exclude each other")
+            how = train_seeds.How(config, overrides, run_dir, seeds, vary_split, overwrite, resume)
+            train_seeds.run(how, as_json)
+            return
         if resume and config.is_dir():
             run_dir, config = run_dir or config, RunDir(config).config
         settings = load_config(config, overrides)
