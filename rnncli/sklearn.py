@@ -8,20 +8,17 @@
 It needs scikit-learn: ``pip install 'rnncli[sklearn]'``.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from rnncli.config import Config, parse_config
 from rnncli.data.dataset import encode_parts
 from rnncli.data.rows import Row
-from rnncli.data.split import text_key
+from rnncli.data.split import hold_back
 from rnncli.errors import ConfigError, DataError, RnncliError, shown_on_one_line
+from rnncli.estimator_config import DEFAULTS, KEYS, estimator_config
 from rnncli.extras import require
 from rnncli.fitting import fit
 from rnncli.packing import Array
@@ -37,55 +34,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted  #
 
 __all__ = ["RNNClassifier", "TextError"]
 
-# Where the texts of fit come from, as far as a config and its messages have to say it. No such file is opened.
-_SOURCE = {"format": "csv", "path": "the texts given to fit"}
-_NAME = "RNNClassifier"
-# Each parameter and the config key that it stands for.
-KEYS = {
-    "cell": "model.rnn.cell",
-    "hidden": "model.rnn.hidden",
-    "layers": "model.rnn.layers",
-    "bidirectional": "model.rnn.bidirectional",
-    "pooling": "model.pooling",
-    "embedding_dim": "model.embedding.dim",
-    "embedding_dropout": "model.embedding.dropout",
-    "dropout": "model.dropout",
-    "tokenizer": "data.tokenizer.kind",
-    "lowercase": "data.tokenizer.lowercase",
-    "max_vocab": "data.tokenizer.max_vocab",
-    "min_count": "data.tokenizer.min_count",
-    "max_length": "data.max_length",
-    "epochs": "train.epochs",
-    "batch_size": "train.batch_size",
-    "lr": "optim.lr",
-    "patience": "train.patience",
-    "class_weight": "train.class_weights",
-}
-# What a config may not say here: what parameters of other names say, and what is about files.
-_ELSEWHERE = {
-    "seed": "random_state",
-    "data.valid_fraction": "validation_fraction",
-    **{key: name for name, key in KEYS.items()},
-    **dict.fromkeys(
-        (
-            *("name", "task", "data.train", "data.valid", "data.test", "data.group_by"),
-            *("train.tensorboard", "train.checkpoint_every_steps", "train.checkpoint_every_minutes"),
-        )
-    ),
-}
-
 
 class TextError(RnncliError, ValueError):
     """Parameters or texts that cannot be used; a ValueError too, as scikit-learn expects."""
-
-
-def _defaults() -> dict[str, Any]:
-    """Return the default of each parameter: that of its config key."""
-    config = parse_config({"data": {"train": _SOURCE}}, _NAME)
-    return {name: reduce(getattr, key.split("."), config) for name, key in KEYS.items()}
-
-
-_DEFAULTS = _defaults()
 
 
 class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -150,24 +101,24 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     def __init__(
         self,
         *,
-        cell: str = _DEFAULTS["cell"],
-        hidden: int = _DEFAULTS["hidden"],
-        layers: int = _DEFAULTS["layers"],
-        bidirectional: bool = _DEFAULTS["bidirectional"],
-        pooling: str = _DEFAULTS["pooling"],
-        embedding_dim: int = _DEFAULTS["embedding_dim"],
-        embedding_dropout: float = _DEFAULTS["embedding_dropout"],
-        dropout: float = _DEFAULTS["dropout"],
-        tokenizer: str = _DEFAULTS["tokenizer"],
-        lowercase: bool = _DEFAULTS["lowercase"],
-        max_vocab: int = _DEFAULTS["max_vocab"],
-        min_count: int = _DEFAULTS["min_count"],
-        max_length: int | None = _DEFAULTS["max_length"],
-        epochs: int = _DEFAULTS["epochs"],
-        batch_size: int = _DEFAULTS["batch_size"],
-        lr: float = _DEFAULTS["lr"],
-        patience: int | None = _DEFAULTS["patience"],
-        class_weight: str | dict[Any, float] | None = _DEFAULTS["class_weight"],
+        cell: str = DEFAULTS["cell"],
+        hidden: int = DEFAULTS["hidden"],
+        layers: int = DEFAULTS["layers"],
+        bidirectional: bool = DEFAULTS["bidirectional"],
+        pooling: str = DEFAULTS["pooling"],
+        embedding_dim: int = DEFAULTS["embedding_dim"],
+        embedding_dropout: float = DEFAULTS["embedding_dropout"],
+        dropout: float = DEFAULTS["dropout"],
+        tokenizer: str = DEFAULTS["tokenizer"],
+        lowercase: bool = DEFAULTS["lowercase"],
+        max_vocab: int = DEFAULTS["max_vocab"],
+        min_count: int = DEFAULTS["min_count"],
+        max_length: int | None = DEFAULTS["max_length"],
+        epochs: int = DEFAULTS["epochs"],
+        batch_size: int = DEFAULTS["batch_size"],
+        lr: float = DEFAULTS["lr"],
+        patience: int | None = DEFAULTS["patience"],
+        class_weight: str | dict[Any, float] | None = DEFAULTS["class_weight"],
         validation_fraction: float = 0.1,
         config: dict[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -218,7 +169,7 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """
         texts = _texts(X)
         if y is None:
-            raise TextError(f"requires y to be passed, but the target y is None ({_NAME}.fit)")
+            raise TextError("RNNClassifier requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_consistent_length(texts, y)
@@ -232,8 +183,12 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         names = _label_names(self.classes_.tolist())
         rows = [Row(text, names[c], f"text {n}") for n, (text, c) in enumerate(zip(texts, classes, strict=True))]
         with _value_errors():
-            config = self._config(dict(zip(self.classes_.tolist(), names, strict=True)))
-            data = encode_parts(config.data, *_held_back(rows, self.validation_fraction, config.seed))
+            given = {name: getattr(self, name) for name in KEYS}
+            if isinstance(self.class_weight, dict):  # a class that y lacks is left for the training to refuse
+                known = dict(zip(self.classes_.tolist(), names, strict=True))
+                given["class_weight"] = {known.get(c, str(c)): weight for c, weight in self.class_weight.items()}
+            config = estimator_config(given, self.config, _seed(self.random_state))
+            data = encode_parts(config.data, *hold_back(rows, self.validation_fraction, config.seed))
             fitted = fit(config, data, ConsoleProgress(config.train.log_every) if self.verbose else None)
         self.model_, self.history_, self.n_iter_ = fitted
         self._columns = [data.labels.index(name) for name in names]
@@ -281,48 +236,11 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         tags.input_tags.two_d_array = False
         return tags
 
-    def _config(self, names: Mapping[Any, str]) -> Config:
-        """Return the config that the parameters make; ``names`` are the labels of the classes."""
-        values = _merged(self.config)
-        for name, key in KEYS.items():
-            value = getattr(self, name)
-            if name == "class_weight" and isinstance(value, dict):
-                value = {names.get(label, str(label)): weight for label, weight in value.items()}
-            *sections, last = key.split(".")
-            place = values
-            for section in sections:
-                place = place.setdefault(section, {})
-            place[last] = value.item() if isinstance(value, np.generic) else value  # as a grid of an array has them
-        values["data"]["train"] = _SOURCE
-        values["seed"] = _seed(self.random_state)
-        config = parse_config(values, _NAME)
-        assert isinstance(config, Config)
-        return config
-
 
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _merged(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of the keys of ``config``, none of which may be a parameter's."""
-
-    def copied(section: Mapping[str, Any], before: str) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, value in section.items():
-            path = f"{before}{key}"
-            if path in _ELSEWHERE:
-                instead = _ELSEWHERE[path]
-                remedy = f"Give the parameter {instead}" if instead else "Leave it out: texts are in memory here"
-                raise ConfigError("cannot be set here", where=f"config: {path}", remedy=remedy)
-            out[key] = copied(value, f"{path}.") if isinstance(value, Mapping) else value
-        return out
-
-    if given is not None and not isinstance(given, Mapping):
-        raise ConfigError(f"is {type(given).__name__}, not a dict", where="config")
-    return copied(given or {}, "")
 
 
 def _texts(X: Any) -> list[str]:
@@ -351,32 +269,6 @@ def _label_names(classes: Sequence[Any]) -> list[str]:
     names = [str(label) for label in classes]
     usable = all(name.strip() == name != "" and shown_on_one_line(name) == name for name in names)
     return names if usable and len(set(names)) == len(names) else [f"class {number}" for number in range(len(names))]
-
-
-def _held_back(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Return the rows to train on and those to validate on, by a hash of their texts."""
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number) or not 0 <= fraction < 1:
-        raise DataError(f"validation_fraction is {fraction!r}; it must be a number from 0 to below 1")
-    if fraction == 0:
-        return list(rows), []
-    keys = [text_key(row.text) for row in rows]
-    labels: dict[bytes, Counter[str]] = {}
-    for row, key in zip(rows, keys, strict=True):
-        labels.setdefault(key, Counter())[row.label] += 1
-    left = Counter(row.label for row in rows)
-    salt = (seed % 2**64).to_bytes(16, "little")
-    held: set[bytes] = set()
-    wanted = max(1, round(fraction * len(labels)))
-    for key in sorted(labels, key=lambda key: blake2b(key, digest_size=16, salt=salt).digest()):
-        if len(held) < wanted and all(left[label] > count for label, count in labels[key].items()):
-            held.add(key)
-            left -= labels[key]
-    if not held:
-        raise DataError(
-            f"{len(labels):,} different texts are too few to hold some back", remedy="Set validation_fraction to 0"
-        )
-    train = [row for row, key in zip(rows, keys, strict=True) if key not in held]
-    return train, [row for row, key in zip(rows, keys, strict=True) if key in held]
 
 
 @contextmanager

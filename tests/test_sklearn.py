@@ -15,14 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tiny_runs import ADJECTIVES, NOUNS, tiny_values, write_csv
+from tiny_runs import ADJECTIVES, NOUNS
 
-import rnncli
-from rnncli.config import parse_config
-from rnncli.data.dataset import load_dataset
 from rnncli.errors import RnncliError
-from rnncli.fitting import fit
-from rnncli.sklearn import KEYS, RNNClassifier, TextError
+from rnncli.estimator_config import KEYS
+from rnncli.sklearn import RNNClassifier, TextError
 
 TEXTS = [f"{noun} {word} {'and ' * n}" for n, noun in enumerate(NOUNS) for word in ADJECTIVES]
 Y = np.array([label for _ in NOUNS for label in ADJECTIVES.values()])
@@ -103,22 +100,7 @@ def test_the_same_state_gives_the_same_bits():
     assert (one != other).any()
 
 
-def test_fitting_in_memory_is_a_run_without_its_folder(workdir):
-    write_csv(workdir / "a.csv")
-    values = tiny_values("a.csv", train={"epochs": 5, "average": 0.9})
-    config = parse_config(values, "tiny")
-    fitted = fit(config, load_dataset(config.data, config.seed, None))
-    model = rnncli.train(values, quiet=True)
-    for name, array in model.trained.model.params.items():
-        np.testing.assert_array_equal(fitted.trained.model.params[name], array)
-    figures = ("step", "epoch", "loss", "accuracy", "macro_f1", "improved")
-    assert [[row[key] for key in figures] for row in fitted.history] == [
-        [row[key] for key in figures] for row in model.history
-    ]
-
-
-def test_several_processes_fit_to_the_same_figures(workdir):
-    write_csv(workdir / "a.csv")
+def test_several_processes_fit_to_the_same_figures():
     alone, together = (
         small(config={"train": {"workers": workers}}).fit(TEXTS, Y).predict_proba(TEXTS) for workers in (1, 2)
     )

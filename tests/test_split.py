@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rnncli.data.rows import Row
-from rnncli.data.split import split_rows, text_key
+from rnncli.data.split import hold_back, split_rows, text_key
 from rnncli.errors import DataError
 
 
@@ -119,3 +119,37 @@ def test_no_rows_cannot_be_split():
 
 
 PINNED = ["text number 8", "text number 14", "text number 20", "text number 23", "text number 30"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), min_size=2, max_size=40),
+    st.floats(0.01, 0.99),
+    st.integers(0, 2**63 - 1),
+)
+def test_a_share_of_the_different_texts_is_held_back(pairs, fraction, seed):
+    rows = [Row(text, label, f"f:{n}") for n, (text, label) in enumerate(pairs)]
+    try:
+        train, valid = hold_back(rows, fraction, seed)
+    except DataError:
+        # Each text that is held back would have been the last of a label.
+        for text in {row.text for row in rows}:
+            left = {row.label for row in rows if row.text != text}
+            assert left < {row.label for row in rows}
+        return
+    assert sorted(train + valid) == sorted(rows)
+    assert not keys(train) & keys(valid)
+    assert {row.label for row in train} == {row.label for row in rows}
+    assert 1 <= len(keys(valid)) <= max(1, round(fraction * len(keys(rows))))
+    assert (train, valid) == hold_back(rows, fraction, seed)
+
+
+def test_exactly_a_share_is_held_back():
+    for seed in (0, 1):
+        train, valid = hold_back(MANY, 0.25, seed)
+        assert (len(train), len(valid)) == (3000, 1000)
+        assert train == [row for row in MANY if row in set(train)]
+    assert hold_back(MANY, 0.25, 0)[1] != valid
+    assert hold_back(MANY, 0, 0) == (MANY, [])
+    for wrong in (1, -0.1, "0.1", True, float("nan")):
+        with pytest.raises(DataError, match="validation_fraction"):
+            hold_back(MANY, wrong, 0)

@@ -4,7 +4,9 @@ No row's side depends on any other row: adding, removing or reordering rows move
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
+from numbers import Real
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from rnncli.errors import DataError
@@ -114,3 +116,60 @@ def split_rows(rows: Sequence[AnyRow], valid_fraction: float, seed: int, where: 
                 remedy="Change data.valid_fraction or data.split_seed, add rows, or name a file of its own: data.valid",
             )
     return Split(kept, valid, len(train) - len(kept))
+
+
+class Labelled(Splittable, Protocol):
+    """A row with a label."""
+
+    @property
+    def label(self) -> str: ...  # noqa: D102
+
+
+AnyLabelled = TypeVar("AnyLabelled", bound=Labelled)
+
+
+def hold_back(rows: Sequence[AnyLabelled], fraction: float, seed: int) -> tuple[list[AnyLabelled], list[AnyLabelled]]:
+    """Hold a share of the different texts back, exactly so many, also of a few texts.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All rows; their groups do not matter.
+    fraction : float
+        Share of the different texts, from 0 to below 1. Of the texts in the order of a hash, those are passed over
+        without which a label would have none left to train on.
+    seed : int
+        Another seed holds others back.
+
+    Returns
+    -------
+    train, valid : list of Row
+        Which share no text. With 0 the second is empty; else it has at least one row.
+
+    Raises
+    ------
+    DataError
+        If the fraction is none, or nothing can be held back.
+    """
+    if not isinstance(fraction, Real) or isinstance(fraction, bool) or not 0 <= fraction < 1:
+        raise DataError(f"validation_fraction is {fraction!r}; it must be a number from 0 to below 1")
+    if fraction == 0:
+        return list(rows), []
+    keys = [text_key(row.text) for row in rows]
+    labels: dict[bytes, Counter[str]] = {}
+    for row, key in zip(rows, keys, strict=True):
+        labels.setdefault(key, Counter())[row.label] += 1
+    left = Counter(row.label for row in rows)
+    salt = seed.to_bytes(16, "little", signed=True)
+    wanted = max(1, round(fraction * len(labels)))
+    held: set[bytes] = set()
+    for key in sorted(labels, key=lambda key: hashlib.blake2b(key, digest_size=16, salt=salt).digest()):
+        if len(held) < wanted and all(left[label] > count for label, count in labels[key].items()):
+            held.add(key)
+            left -= labels[key]
+    if not held:
+        raise DataError(
+            f"{len(labels):,} different texts are too few to hold some back", remedy="Set validation_fraction to 0"
+        )
+    train = [row for row, key in zip(rows, keys, strict=True) if key not in held]
+    return train, [row for row, key in zip(rows, keys, strict=True) if key in held]
