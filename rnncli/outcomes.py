@@ -17,7 +17,7 @@ from rnncli.config import Config, LanguageConfig, TaggingConfig
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.errors import ConfigError
 from rnncli.evaluation import evaluate, rows_of_config, source_for_file
-from rnncli.language_evaluation import LineCost, evaluate_text, line_costs, text_of_config
+from rnncli.language_evaluation import evaluate_text, line_costs, text_of_config
 from rnncli.packing import Array
 from rnncli.tagger_evaluation import evaluate_tagger, sentences_of_config, with_test_data
 from rnncli.trained import Trained
@@ -219,6 +219,3 @@ def _digest(units: Iterable[Iterable[str]]) -> str:
             hashed.update(len(raw).to_bytes(8, "little") + raw)
         hashed.update(b"\xff" * 8)
     return hashed.hexdigest()
-
-
-__all__ = ["HEADLINES", "GivenData", "Headline", "LineCost", "Outcome", "Reader"]

@@ -12,7 +12,7 @@ from rnncli.data.rows import short_label
 from rnncli.errors import shown_on_one_line
 from rnncli.evaluation import Evaluation
 from rnncli.explaining import explain
-from rnncli.outcomes import LineCost
+from rnncli.language_evaluation import LineCost
 from rnncli.reporting.markup import Section, note, table_html
 from rnncli.side_by_side import Judged
 from rnncli.tagger_evaluation import TaggerEvaluation
