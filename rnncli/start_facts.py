@@ -22,6 +22,7 @@ from rnncli.errors import DataError
 
 # Of more characters than this, every second text is cut into tokens; of twice as many, every fourth; and so on.
 ENOUGH_CHARACTERS = 2_000_000
+FEWEST_CHARACTERS = 100  # of a text for a language model
 MOST_READ = 50_000_000  # characters of a text for a language model; the rest is taken to be like it
 
 # Kana and Han characters: between words that are written in them there are no blanks.
@@ -115,6 +116,8 @@ def find_facts(task: str, source: dict[str, Any]) -> Facts:
             where=source["path"],
             remedy=f"Add rows of another {name}, or name another column",
         )
+    if task == "language_model" and facts.characters < FEWEST_CHARACTERS:
+        raise DataError(f"has {facts.characters} characters, too few to learn from", where=source["path"])
     facts.others = dict(_others(task, facts.source))
     return facts
 

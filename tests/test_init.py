@@ -23,6 +23,13 @@ def write_rows(path, separator=",", head="review,stars", encoding="utf-8", end="
     return path
 
 
+def write_index(path):
+    """Write what pandas does: a column of numbers without a name."""
+    lines = [",review,stars", *(f"{i},{text},{label}" for i, (text, label) in enumerate(ROWS))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def write_jsonl(path):
     rows = [json.dumps({"id": i, "stars": int(label), "body": text}) for i, (text, label) in enumerate(ROWS)]
     path.write_text("\n".join(rows) + "\n")
@@ -48,6 +55,7 @@ MAKERS = {
     "reviews.tsv": lambda path: write_rows(path, "\t"),
     "tabs.csv": lambda path: write_rows(path, "\t"),
     "commas.txt": write_rows,
+    "index.csv": lambda path: write_index(path),
     "bom.csv": lambda path: write_rows(path, encoding="utf-8-sig"),
     "windows.csv": lambda path: write_rows(path, end="\r\n"),
     "rows.jsonl": write_jsonl,
@@ -66,6 +74,7 @@ FORMATS = {
     "reviews.tsv": "tsv",
     "tabs.csv": "tsv",
     "commas.txt": "csv",
+    "index.csv": "csv",
     "bom.csv": "csv",
     "windows.csv": "csv",
     "rows.jsonl": "jsonl",
@@ -192,6 +201,11 @@ def test_bad_rows_are_told_of(cli, workdir):
             "text,score\n" + "".join(f"some text {i},{i / 7}\n" for i in range(300)),
             "no column is like a label",
         ),
+        ("a.csv", 'text,label\n"unclosed,a\n' + "b,b\n" * 9, "a double quote is opened in this row and never closed"),
+        ("a.csv", "text,text,label\n" + "a b,c,1\n" * 4 + "a c,c,2\n" * 4, "there are 2 columns 'text'"),
+        ("a.csv", "text,label\na b,x\nc d,y\na b,x\nc d,y\n", "validation"),
+        ("a.jsonl", "{}\n{}\n", "no column is like a text (there is none)"),
+        ("a.txt", "too short", "too few to learn from"),
         ("a.txt", "", "the file is empty"),
         ("a.txt", "\n\n", "no text"),
         ("a.txt", "some\0text\n", "NUL byte"),
@@ -213,7 +227,7 @@ def test_data_that_cannot_be_used_is_one_line_with_what_to_do(cli, workdir, name
 
 
 def test_the_command_for_a_missing_header_mends_it(cli, workdir):
-    (workdir / "a b.csv").write_text("some text,pos\nother text,neg\nthird text,pos\nfourth,neg\n" * 3)
+    write_rows(workdir / "a b.csv", head="")
     command = cli("init", "--data", "a b.csv").failed().partition("Type: ")[2]
     assert os.system(command) == 0
     assert cli("init", "--data", "a b-named.csv").code == 0

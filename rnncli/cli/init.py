@@ -9,15 +9,18 @@ from typing import Any
 import click
 
 from rnncli.cli.outputs import output_file, told
-from rnncli.config import load_config, usable_name
+from rnncli.config import parse_config, usable_name
+from rnncli.config.yaml_text import parse
 from rnncli.data.sight import TASK_OF, Sight, bare_stem, look
 from rnncli.data.table_columns import Column, label_columns, read_columns_of, text_columns
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.start_facts import find_facts
 from rnncli.starting import config_text, summary
+from rnncli.tasks import task_of
 
 WITH_COLUMNS = ("csv", "tsv", "jsonl")
 OPTION = "--output"
+FEW = 500  # texts
 
 
 @click.command("init")
@@ -79,9 +82,12 @@ def command(
     if asking and not click.confirm(f"Write {output}?", default=True):
         click.echo("nothing was written", err=True)
         ctx.exit(1)
+    text_of_config = config_text(facts, output, group)
+    if not facts.bad and 0 < facts.texts < FEW:  # so few that a part of the split may be empty
+        config = parse_config(parse(text_of_config).value, str(output))
+        task_of(config).load(config, None)
     with output_file(OPTION, output) as file, told(OPTION, output):
-        file.write(config_text(facts, output, group))
-    load_config(output)
+        file.write(text_of_config)
     click.echo(f"wrote {output}")
     _say_next(output, found)
 
@@ -126,7 +132,7 @@ def _chosen(what: str, likely: Sequence[str], names: Sequence[str], certain: boo
     if likely and certain:
         return likely[0]
     could = f"several columns may be the {what}: {', '.join(likely[:20])}" if likely else f"no column is like a {what}"
-    among = "" if likely else f" (there is {', '.join(names[:20])})"
+    among = "" if likely else f" (there is {', '.join(filter(None, names[:20])) or 'none'})"
     raise ConfigError(f"{could}{among}", remedy=f"Name it with --{what}")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rnncli.data.readers.delimited import MAX_FIELD_CHARS
+from rnncli.data.readers.delimited import MAX_FIELD_CHARS, read_csv, read_tsv
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 
@@ -101,7 +101,8 @@ def read_columns_of(path: Path, file_format: str) -> list[Column]:
     Raises
     ------
     DataError
-        If a csv or tsv file begins with a row of data rather than with the names of its columns.
+        If a csv or tsv file begins with a row of data rather than with the names of its columns, or no row of it can
+        be read.
     """
     if file_format == "jsonl":
         return _of_jsonl(path)
@@ -114,13 +115,20 @@ def read_columns_of(path: Path, file_format: str) -> list[Column]:
                 column.add(value)
     if _is_data(header, columns):
         raise _no_header(path, columns)
+    if not columns[0].rows:  # whatever the reader says of its first row is why
+        name = next(filter(None, header))
+        next((read_csv if file_format == "csv" else read_tsv)(path, name, name), None)
     return columns
 
 
 def text_columns(columns: list[Column]) -> list[str]:
     """Return the columns that may be the text, the likeliest first."""
     longest = max((column.mean_length for column in columns), default=0)
-    found = [column for column in columns if column.words and column.mean_length >= min(10, longest)]
+    found = [
+        column
+        for column in columns
+        if column.name and column.words and (column.mean_length >= min(10, longest) or _TEXT_NAMES.match(column.name))
+    ]
 
     def rank(column: Column) -> tuple[bool, float]:
         named = _TEXT_NAMES.match(column.name) and column.mean_length >= longest / 20
@@ -131,7 +139,7 @@ def text_columns(columns: list[Column]) -> list[str]:
 
 def label_columns(columns: list[Column], text: str) -> tuple[list[str], bool]:
     """Return the columns that may be the label, the likeliest first, and whether that one can hardly be another."""
-    found = [column for column in columns if column.name != text and column.may_be_label]
+    found = [column for column in columns if column.name not in ("", text) and column.may_be_label]
     named = [column.name for column in found if _LABEL_NAMES.match(column.name)]
     others = [column.name for column in found if column.name not in named]
     if not found:  # one that has a single value is not fit to train on, which its reader will say
@@ -178,9 +186,7 @@ def _records(path: Path, separator: str) -> Iterator[list[str]]:
 
 def _is_data(header: list[str], columns: list[Column]) -> bool:
     """Tell whether a first row does not name columns: a name is short, no number, and not a value of its column."""
-    if len(set(header)) < len(header) or any(not name or len(name) > LABEL_CHARACTERS for name in header):
-        return True
-    if any(_NUMBER.fullmatch(name) for name in header):
+    if any(len(name) > LABEL_CHARACTERS or _NUMBER.fullmatch(name) for name in header) or not any(header):
         return True
     return any(
         column.values is not None and column.values[name] >= 2 for name, column in zip(header, columns, strict=True)
