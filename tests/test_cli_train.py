@@ -166,7 +166,7 @@ def test_no_option_is_without_effect():
     """Each is used in a test of this file, those of several seeds in test_cli_train_seeds.py."""
     assert {parameter.name for parameter in command.params} == {
         *("seeds", "vary_split"),
-        *("config", "overrides", "run_dir", "overwrite", "resume", "profile", "as_json")
+        *("config", "overrides", "run_dir", "overwrite", "resume", "profile", "as_json"),
     }
 
 

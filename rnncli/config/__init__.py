@@ -41,7 +41,9 @@ __all__ = [
     "dump_config",
     "load_config",
     "parse_config",
+    "read_config",
     "usable_name",
+    "validate_config",
 ]
 
 _UNUSABLE_IN_NAMES = frozenset('/\\<>:"|?*')
@@ -179,9 +181,30 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     ConfigError
         If the file cannot be read or anything in it cannot be used: one line for each fault.
     """
+    return validate_config(read_config(path, overrides))
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> loading.Loaded:
+    """Read a config file for :func:`validate_config`; what is between the two may be laid over it.
+
+    Parameters
+    ----------
+    path, overrides
+        As for :func:`load_config`.
+
+    Returns
+    -------
+    Loaded
+        Its values, which have a name.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not YAML or not a mapping, or a setting cannot be laid over it.
+    """
     loaded = loading.read(Path(path), overrides)
     loaded.data.setdefault("name", usable_name(Path(path).stem))
-    return _validated(loaded)
+    return loaded
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> AnyConfig:
@@ -204,7 +227,7 @@ def parse_config(values: Mapping[str, Any], where: str) -> AnyConfig:
     ConfigError
         If anything in it cannot be used: one line for each fault.
     """
-    return _validated(loading.from_values(values, where))
+    return validate_config(loading.from_values(values, where))
 
 
 def dump_config(config: RunConfig) -> str:
@@ -223,8 +246,24 @@ def dump_config(config: RunConfig) -> str:
     return loading.to_yaml(config.model_dump())
 
 
-def _validated(loaded: loading.Loaded) -> AnyConfig:
-    """Return the config of the task that is asked for."""
+def validate_config(loaded: loading.Loaded) -> AnyConfig:
+    """Complete and validate what :func:`read_config` gave.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        Keys and values.
+
+    Returns
+    -------
+    Config, TaggingConfig or LanguageConfig
+        The frozen config of its task with every default filled in.
+
+    Raises
+    ------
+    ConfigError
+        If anything in it cannot be used: one line for each fault.
+    """
     task = loaded.data.get("task", "classification")
     if not isinstance(task, str) or task not in TASKS:
         raise ConfigError(

@@ -15,7 +15,7 @@ from rnncli.config.yaml_text import MAX_DEPTH, MAX_NODES, Path, YamlFault, parse
 from rnncli.config.yaml_text import dump as to_yaml
 from rnncli.errors import ConfigError
 
-__all__ = ["Loaded", "from_values", "read", "to_yaml", "validate"]
+__all__ = ["Loaded", "from_values", "lay_over", "read", "to_yaml", "validate"]
 
 MAX_BYTES = 1024 * 1024
 MAX_FAULTS = 20
@@ -30,13 +30,13 @@ class Loaded:
     origin: str
     data: dict[str, Any]
     lines: dict[Path, int] = field(default_factory=dict)
-    overrides: dict[Path, str] = field(default_factory=dict)
+    overrides: dict[Path, str] = field(default_factory=dict)  # of what was laid over: where that came from
 
     def where(self, path: Path) -> str:
-        """Return the ``--set``, the file and line, or the file that a path's value came from."""
+        """Return what was laid over it, such as a ``--set``, the file and line, or the file a path's value came from."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.overrides:
-                return f"--set {self.overrides[path[:end]]}"
+                return self.overrides[path[:end]]
             if end and path[:end] in self.lines:
                 return f"{self.origin}:{self.lines[path[:end]]}"
         return self.origin
@@ -215,21 +215,42 @@ def _lay_over(loaded: Loaded, setting: str) -> None:
         value = parse(text).value
     except YamlFault as fault:
         raise ConfigError(fault.message, where=where, remedy="Quote the value as in YAML") from None
+    lay_over(loaded, tuple(parts), value, where)
+
+
+def lay_over(loaded: Loaded, path: tuple[str, ...], value: Any, where: str) -> None:
+    """Put a value into what was loaded, making the sections on the way.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        Is changed.
+    path : tuple of str
+        The keys that lead to it.
+    value : Any
+        As YAML gives it.
+    where : str
+        Where it comes from, which names the key: put before any fault that is found with it.
+
+    Raises
+    ------
+    ConfigError
+        If something on the way is not a section.
+    """
     section = loaded.data
-    for end, part in enumerate(parts[:-1], start=1):
+    for end, part in enumerate(path[:-1], start=1):
         if part not in section:
             section[part] = {}
-            loaded.overrides[tuple(parts[:end])] = _one_line(setting)
+            loaded.overrides[path[:end]] = where
         section = section[part]
         if not isinstance(section, dict):
-            message = f"{dotted(tuple(parts[:end]))} is {shown(section)} and has no keys"
-            raise ConfigError(message, where=where, remedy=f"Set {dotted(tuple(parts[:end]))} itself")
-    section[parts[-1]] = value
-    path = tuple(parts)
+            message = f"{dotted(path[:end])} is {shown(section)} and has no keys"
+            raise ConfigError(message, where=where, remedy=f"Set {dotted(path[:end])} itself")
+    section[path[-1]] = value
     for known in (loaded.lines, loaded.overrides):
         for below in [other for other in known if other[: len(path)] == path]:
             del known[below]
-    loaded.overrides[path] = _one_line(setting)
+    loaded.overrides[path] = where
 
 
 def _is_utf8(text: str) -> bool:
