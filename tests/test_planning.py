@@ -177,6 +177,17 @@ def test_a_busy_machine_is_told_of(cli, file, monkeypatch):
     assert "lower optim.lr" in done.out
 
 
+def test_long_lines_are_broken_on_a_narrow_terminal():
+    from rnncli.cli.plan import _wrapped
+
+    assert _wrapped("data         " + "word " * 12, 40).splitlines() == [
+        "data         word word word word word",
+        "             word word word word word",
+        "             word word",
+    ]
+    assert _wrapped("", 40) == ""
+
+
 def test_its_json_has_every_figure(cli, file):
     done = cli("plan", file, "--seconds", "0.1", "--json")
     assert (done.code, done.err) == (0, "")

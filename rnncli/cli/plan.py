@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import shutil
 import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,9 @@ def command(config: Path, overrides: tuple[str, ...], seconds: float, as_json: b
     if as_json:
         click.echo(json.dumps(asdict(plan), ensure_ascii=False))
         return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in [*_data(plan), "", *_weights(plan), "", *_costs(plan), "", *_times(plan)]:
-        click.echo(line)
+        click.echo(line if width is None else _wrapped(line, width))
     words = ["rnncli", "train", str(config), *(word for setting in overrides for word in ("--set", setting))]
     click.echo(f"next: {shlex.join(words)}")
 
@@ -134,6 +137,11 @@ def _times(plan: Plan) -> list[str]:
 
 def _line(about: str, text: str) -> str:
     return f"{about:<{COLUMN}}{text}"
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Return a line broken for a terminal, under what it says and not under what it is about."""
+    return textwrap.fill(line, max(width, 2 * COLUMN), subsequent_indent=" " * COLUMN)
 
 
 def _times_made(count: int) -> str:
