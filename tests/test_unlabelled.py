@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnncli.data import streams
 from rnncli.data.streams import is_stream, lines_as_they_come
@@ -81,6 +83,35 @@ def test_a_row_that_cannot_be_used_is_named(path, raw, file_format, line, what):
     message = error_of(path, raw, file_format)
     assert message.startswith(f"{path}:{line}: ")
     assert what in message
+
+
+PIECES = [
+    b"text",
+    b",",
+    b"\t",
+    b"\n",
+    b"\r",
+    b'"',
+    b"{",
+    b"}",
+    b'{"text": "a"}',
+    b"1\ta",
+    b"\t_" * 8,
+    b"\xff",
+    b"\0",
+    b"#",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
+def test_any_bytes_are_rows_or_refused_in_a_line(raw):
+    for file_format in ("text", "csv", "tsv", "jsonl", "conllu", "columns"):
+        try:
+            for row in read_unlabelled(lines_of(io.BytesIO(raw), "f"), "f", file_format):
+                assert "\0" not in row.text
+        except DataError as error:
+            assert str(error).startswith("f")
+            assert "\n" not in str(error)
 
 
 def test_a_line_without_its_column_is_named(path):
