@@ -169,6 +169,7 @@ def test_a_block_at_a_time_is_answered_in_order(cli: Cli, model, monkeypatch):
         (["texts.txt", "--top", "1", "--proba"], 2, "Leave one of them out"),
         (["texts.txt", "--top", "1", "--threshold", "0.5"], 2, "Leave one of them out"),
         (["texts.txt", "--output", "texts.txt"], 2, "which it would replace"),
+        (["texts.txt", "--output", "a.csv"], 2, "is a data file, which it would replace"),
         (["texts.txt", "--output", "runs/tiny/best.safetensors"], 2, "is the checkpoint"),
         (["texts.txt", "--output", "none/x"], 1, "cannot be written"),
         (["texts.txt", "--output", "x.csv", "--json"], 2, "is not for csv"),

@@ -11,7 +11,7 @@ import click
 
 from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.completing import complete_checkpoint
-from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
 from rnncli.cli.predict_options import (
     FORMATS,
     SENTENCE_FORMATS,
@@ -93,7 +93,8 @@ def command(
     with ExitStack() as stack:
         write: Callable[[str], None] = _to_standard_output
         if output is not None:
-            refuse_to_overwrite("--output", output, [checkpoint], [] if file is None else [file])
+            others = [] if file is None else [file]
+            refuse_to_overwrite("--output", output, [checkpoint], data_files([trained.config.data]) + others)
             write = _to_file(stack.enter_context(output_file("--output", output)), output)
         render = renderer(trained.config.task, getattr(trained.learned, "labels", ()), wanted)
         answers = Answers(trained, lambda rows, found: write(render(rows, found)), pretokenized)
