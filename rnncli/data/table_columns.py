@@ -188,9 +188,13 @@ def _is_data(header: list[str], columns: list[Column]) -> bool:
     """Tell whether a first row does not name columns: a name is short, no number, and not a value of its column."""
     if any(len(name) > LABEL_CHARACTERS or _NUMBER.fullmatch(name) for name in header) or not any(header):
         return True
-    return any(
-        column.values is not None and column.values[name] >= 2 for name, column in zip(header, columns, strict=True)
-    )
+
+    def is_value(name: str, column: Column) -> bool:
+        if column.values is None or _TEXT_NAMES.match(name) or _LABEL_NAMES.match(name):
+            return False  # files with headers that were joined have such a name among their values
+        return column.values[name] >= (2 if len(name) < 3 else 1)
+
+    return any(map(is_value, header, columns))
 
 
 def _no_header(path: Path, columns: list[Column]) -> DataError:
