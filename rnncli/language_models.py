@@ -12,23 +12,21 @@ import numpy as np
 
 from rnncli.config import LanguageModelConfig
 from rnncli.data.language.steps import Masks, Steps
-from rnncli.layers.dropout import dropout_mask
+from rnncli.embedded import embed, embed_backward
+from rnncli.layers.dropping import drop, drop_state_weights, undrop, undrop_state_weights
 from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
-from rnncli.packing import Array, IntArray, group_rows, sum_by_group
+from rnncli.packing import Array, IntArray
 from rnncli.profiling import stage
 from rnncli.stacks import (
-    Places,
     State,
     cell_of,
-    drop,
     fresh_weights,
     layer_names,
     layer_shapes,
     stack_backward,
     stack_forward,
-    undrop,
 )
 
 
@@ -118,25 +116,26 @@ class LanguageModel:
         cache
             For :meth:`backward`.
         """
-        W, rnn = self.params["embedding.W"], rng if masks is not None else None
+        rnn = rng if masks is not None else None
         cells = None if masks is None else masks.streams if self.variational else masks.cells
         with stage("embedding"):
-            groups = group_rows(steps.ids)
-            by_stream = self.variational and rnn is not None and self.embedding_dropout > 0
-            if by_stream:  # the same token is not the same input in every stream
-                x, dropped = drop(W[steps.ids], self.embedding_dropout, rnn, cells)
-            else:  # only the distinct tokens pass through the first layer's weights
-                tokens = None if masks is None else masks.tokens
-                places = None if tokens is None else Places(np.searchsorted(tokens, groups.values), len(tokens))
-                x, dropped = drop(W[groups.values], self.embedding_dropout, rnn, places)
-        weights, weight_masks = self._weights(rnn)
+            tokens, streams = (None, None) if masks is None else (masks.tokens, masks.streams)
+            x, groups, embedded = embed(
+                self.params["embedding.W"],
+                steps.ids,
+                self.embedding_dropout,
+                rnn,
+                tokens=tokens,
+                streams=streams if self.variational else None,
+            )
+        weights, weight_masks = drop_state_weights(self._weights(), self.state_dropout, rnn)
         initial = [(_begin(h, steps), None if c is None else _begin(c, steps)) for h, c in state]
         h, finals, run = stack_forward(
             self.cell,
-            [[own] for own in weights],
+            weights,
             x,
             steps.packing,
-            groups=None if by_stream else groups,
+            groups=groups,
             initial=initial,
             between=None if rnn is None else lambda x: drop(x, self.between_dropout, rnn, cells),
             keep=keep,
@@ -144,7 +143,7 @@ class LanguageModel:
         after = [(h_[steps.last], None if c_ is None else c_[steps.last]) for h_, c_ in finals]
         with stage("output"):
             out, mask = drop(h, self.output_dropout, rnn, cells)
-        return out, after, (groups, by_stream, dropped, weight_masks, run, mask)
+        return out, after, (embedded, weight_masks, run, mask)
 
     def loss(self, out: Array, y: IntArray, count: int | None = None, smoothing: float = 0.0) -> OutputLoss:
         """Compute the loss and its gradients by what :meth:`forward` gave and by the output layer's weights.
@@ -188,26 +187,23 @@ class LanguageModel:
         dict of str to ndarray or SparseRows
             One gradient for every parameter that is trained.
         """
-        groups, by_stream, dropped, weight_masks, run, mask = cache
+        embedded, weight_masks, run, mask = cache
         grads: dict[str, Gradient] = {"output.b": loss.db}
         dx, layers = stack_backward(undrop(loss.dx, mask), run, spend=spend)
-        for layer, (own,) in enumerate(layers):
-            for name, grad in zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True):
-                hidden = weight_masks[layer] is not None and name.endswith(".Wh")
-                grads[name] = grad * weight_masks[layer] if hidden else grad
+        for layer, (own,) in enumerate(undrop_state_weights(layers, weight_masks)):
+            grads |= dict(zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True))
         if not self.tied:
             grads["output.w"] = loss.dw
         if "embedding.W" in self.frozen:
             return grads
         with stage("embedding"):
-            dx = undrop(dx, dropped)
-            rows = sum_by_group(dx, groups) if by_stream else dx
+            tokens, rows = embed_backward(dx, embedded)
             if self.tied:
                 dW = np.ascontiguousarray(loss.dw.T)
-                dW[groups.values] += rows
+                dW[tokens] += rows
                 grads["embedding.W"] = dW
             else:
-                grads["embedding.W"] = SparseRows(groups.values, rows)
+                grads["embedding.W"] = SparseRows(tokens, rows)
         return grads
 
     def output(self) -> tuple[Array, Array]:
@@ -215,18 +211,8 @@ class LanguageModel:
         w = self.params["embedding.W"].T if self.tied else self.params["output.w"]
         return w, self.params["output.b"]
 
-    def _weights(self, rng: np.random.Generator | None) -> tuple[list[list[Array]], list[Array | None]]:
-        """Return each layer's weights, those from state to state with some dropped, and the masks of these."""
-        weights, masks = [], []
-        for layer in range(self.layers):
-            own = [self.params[name] for name in layer_names(self.cell, f"rnn{layer}.fwd")]
-            mask = None
-            if rng is not None and self.state_dropout:
-                mask = dropout_mask(own[1].shape, self.state_dropout, rng, own[1].dtype)
-                own[1] = own[1] * mask
-            weights.append(own)
-            masks.append(mask)
-        return weights, masks
+    def _weights(self) -> list[list[list[Array]]]:
+        return [[[self.params[name] for name in layer_names(self.cell, f"rnn{n}.fwd")]] for n in range(self.layers)]
 
 
 def _begin(state: Array, steps: Steps) -> Array:

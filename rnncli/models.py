@@ -11,23 +11,23 @@ import numpy as np
 
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
+from rnncli.data.vocabulary import UNKNOWN_ID
+from rnncli.embedded import embed, embed_backward
 from rnncli.layers.affine import affine_backward, affine_forward
+from rnncli.layers.dropping import Places, drop, drop_state_weights, hide_words, undrop, undrop_state_weights
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
-from rnncli.packing import Array, IntArray, group_rows
+from rnncli.packing import Array, IntArray
 from rnncli.pooled import pool_backward, pool_forward
 from rnncli.profiling import stage
 from rnncli.stacks import (
-    Places,
     cell_of,
-    drop,
     fresh_weights,
     layer_names,
     layer_shapes,
     stack_backward,
     stack_forward,
-    undrop,
 )
 
 
@@ -47,8 +47,12 @@ class Model:
         How the states of a text become one vector: by each of these, side by side.
     loss_name : {"softmax", "binary"}
         "binary" has one logit, for two classes.
-    embedding_dropout, between_dropout, pooled_dropout : float
-        Rates: of the distinct tokens' rows, between recurrent layers, of the pooled vector.
+    word_dropout, embedding_dropout, state_dropout, between_dropout, pooled_dropout : float
+        Rates: of words that are shown as the unknown one, of the embedded tokens, of the weights from state to state,
+        between recurrent layers, of the pooled vector.
+    variational : bool
+        Whether what is dropped of a text's vectors stays so for all of it. Otherwise a mask is drawn for each distinct
+        token of the batch and, between layers, for each step.
     params : dict of str to ndarray
         The weights.
     frozen : tuple of str
@@ -60,9 +64,12 @@ class Model:
     directions: tuple[str, ...]
     poolings: tuple[str, ...]
     loss_name: str
+    word_dropout: float
     embedding_dropout: float
+    state_dropout: float
     between_dropout: float
     pooled_dropout: float
+    variational: bool
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
 
@@ -91,28 +98,28 @@ class Model:
             For :meth:`backward`.
         """
         packing, part = batch.packing, batch.part
+        N = len(packing.order) if part is None else len(part.packing.order)
+        rows = None if part is None else Places(part.rows, part.packing.rows)
+        sequences = np.arange(N) if part is None else part.sequences  # of the whole batch
+        streams = Places(sequences[packing.sequences], N) if self.variational and rng is not None else None
         with stage("embedding"):
             # Only the distinct tokens pass through the first layer's weights: x is (U, D).
-            groups = group_rows(batch.ids)
-            x, embedded = self.params["embedding.W"][groups.values], None
-            if rng is not None and self.embedding_dropout:  # drawn in the order of the ids, which a part can find out
-                tokens = np.sort(groups.values) if part is None else part.tokens
-                places = Places(np.searchsorted(tokens, groups.values), len(tokens))
-                x, embedded = drop(x, self.embedding_dropout, rng, places)
+            ids = hide_words(batch.ids, UNKNOWN_ID, self.word_dropout, rng, rows)
+            tokens = None if rng is None or not self.embedding_dropout else self._tokens(batch)
+            W = self.params["embedding.W"]
+            x, groups, embedded = embed(W, ids, self.embedding_dropout, rng, tokens=tokens, streams=streams)
 
         def between(x: Array) -> tuple[Array, Array | None]:
-            rows = None if rng is None or part is None else Places(part.rows, part.packing.rows)
-            return drop(x, self.between_dropout, rng, rows)
+            return drop(x, self.between_dropout, rng, rows if streams is None else streams)
 
-        weights = [[self._weights(layer, direction) for direction in self.directions] for layer in range(self.layers)]
+        weights, weight_masks = drop_state_weights(self._weights(), self.state_dropout, rng)
         h, _, run = stack_forward(self.cell, weights, x, packing, groups=groups, between=between, keep=keep)
         with stage("output"):
             w = self.params.get("attention.w")
             pooled, pooling_cache = pool_forward(self.poolings, h, packing, len(self.directions), w)
-            texts = None if part is None else Places(part.sequences, len(part.packing.order))
-            pooled, pooled_drop = drop(pooled, self.pooled_dropout, rng, texts)
+            pooled, pooled_drop = drop(pooled, self.pooled_dropout, rng, None if part is None else Places(sequences, N))
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
-        return logits, (groups, embedded, run, pooling_cache, pooled_drop, affine_cache)
+        return logits, (embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache)
 
     def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
@@ -131,7 +138,7 @@ class Model:
         dict of str to ndarray or SparseRows
             One gradient for every parameter that is trained; that of the embedding has only the batch's tokens.
         """
-        groups, embedded, run, pooling_cache, pooled_drop, affine_cache = cache
+        embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache = cache
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
@@ -139,11 +146,12 @@ class Model:
             if dattention is not None:
                 grads["attention.w"] = dattention
         dx, layers = stack_backward(dh, run, spend=spend)
+        layers = undrop_state_weights(layers, weight_masks)
         for layer in reversed(range(self.layers)):  # in the order in which they are computed
             for direction, own in zip(self.directions, layers[layer], strict=True):
                 grads |= dict(zip(self._names(layer, direction), own, strict=True))
         if "embedding.W" not in self.frozen:
-            grads["embedding.W"] = SparseRows(groups.values, undrop(dx, embedded))
+            grads["embedding.W"] = SparseRows(*embed_backward(dx, embedded))
         return grads
 
     def loss(
@@ -182,8 +190,16 @@ class Model:
     def _names(self, layer: int, direction: str) -> list[str]:
         return layer_names(self.cell, f"rnn{layer}.{direction}")
 
-    def _weights(self, layer: int, direction: str) -> list[Array]:
-        return [self.params[name] for name in self._names(layer, direction)]
+    def _weights(self) -> list[list[list[Array]]]:
+        return [
+            [[self.params[name] for name in self._names(layer, direction)] for direction in self.directions]
+            for layer in range(self.layers)
+        ]
+
+    def _tokens(self, batch: Batch) -> IntArray:
+        """Return the distinct tokens of the whole batch, with the unknown one where words are hidden."""
+        tokens = np.unique(batch.ids) if batch.part is None else batch.part.tokens
+        return np.union1d(tokens, [UNKNOWN_ID]) if self.word_dropout else tokens
 
 
 def build_model(
@@ -232,9 +248,12 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         directions=_directions(config),
         poolings=config.poolings,
         loss_name=config.loss,
+        word_dropout=config.embedding.word_dropout,
         embedding_dropout=config.embedding.dropout,
+        state_dropout=config.rnn.state_dropout,
         between_dropout=config.rnn.dropout,
         pooled_dropout=config.dropout,
+        variational=config.variational,
         params=params,
         frozen=("embedding.W",) if config.embedding.frozen else (),
     )

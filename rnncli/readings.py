@@ -122,7 +122,7 @@ def language_reader(model: LanguageModel) -> Reader:
             gradient = reading.backward(nothing, cache)["embedding.W"]
             return _rows_of(gradient, (K * T, D)).reshape(x.shape)
 
-        (runs, _) = cache[4]
+        _, _, (runs, _), _ = cache
         return Reading(out[last] @ w + b, backward, runs)
 
     return read

@@ -1,73 +1,24 @@
-"""Recurrent layers one on top of the other, of one direction or two, on packed rows; and dropout for batches in parts.
+"""Recurrent layers one on top of the other, of one direction or two, on packed rows, and their first weights.
 
 What every model here is made of.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from rnncli.layers import CELLS, GRU_RESET_AFTER
-from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from rnncli.layers.dropping import Drop, undrop
 from rnncli.layers.initializers import glorot_uniform, orthogonal
 from rnncli.layers.recurrent import Cell, recurrent_backward, recurrent_forward
-from rnncli.packing import Array, Grouping, IntArray, Packing
+from rnncli.packing import Array, Grouping, Packing
 
 EMBEDDING_SCALE = 0.1  # standard deviation of the first embeddings
 DRAWN_AT_ONCE = 10_000  # rows of them
 
 LayerWeights = Sequence[Sequence[Array]]  # for each direction: Wx, Wh, b and the cell's own further weights
 State = tuple[Array, Array | None]  # h (N, H), and c (N, H) for a cell that has one
-Drop = Callable[[Array], tuple[Array, Array | None]]
-
-
-class Places(NamedTuple):
-    """Which rows of a mask belong to a part of a batch: it is drawn for the whole, so that parts agree.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (R,)
-        For each row here, its row of the mask.
-    total : int
-        Rows of the mask.
-    """
-
-    rows: IntArray
-    total: int
-
-
-def drop(x: Array, rate: float, rng: np.random.Generator | None, places: Places | None) -> tuple[Array, Array | None]:
-    """Drop out of the rows of x.
-
-    Parameters
-    ----------
-    x : ndarray of shape (R, D)
-        Rows.
-    rate : float
-        Fraction to zero.
-    rng : numpy.random.Generator or None
-        Moved on by the mask of all rows; None drops nothing.
-    places : Places or None
-        None if each row has a mask of its own, in order.
-
-    Returns
-    -------
-    out : ndarray of shape (R, D)
-        x itself where nothing is dropped.
-    mask : ndarray of shape (R, D) or None
-        For :func:`undrop`.
-    """
-    if rng is None or rate == 0:
-        return x, None
-    if places is None:
-        return dropout_forward(x, dropout_mask(x.shape, rate, rng, x.dtype))
-    return dropout_forward(x, dropout_mask((places.total, x.shape[1]), rate, rng, x.dtype)[places.rows])
-
-
-def undrop(dout: Array, mask: Array | None) -> Array:
-    """Back-propagate through :func:`drop`."""
-    return dout if mask is None else dropout_backward(dout, mask)
 
 
 def stack_forward(

@@ -13,6 +13,7 @@ from rnncli.config import TaggerConfig
 from rnncli.data.tagging.batches import FormBatch, TaggedBatch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.layers.affine import affine_backward, affine_forward
+from rnncli.layers.dropping import Places, drop, drop_state_weights, hide_words, undrop, undrop_state_weights
 from rnncli.layers.losses import masked_softmax_loss
 from rnncli.layers.pooling import (
     last_pooling_backward,
@@ -25,15 +26,12 @@ from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, group_rows, sum_by_group
 from rnncli.profiling import stage
 from rnncli.stacks import (
-    Places,
     cell_of,
-    drop,
     fresh_weights,
     layer_names,
     layer_shapes,
     stack_backward,
     stack_forward,
-    undrop,
 )
 
 SPELLING_HIDDEN = 64
@@ -51,8 +49,9 @@ class Tagger:
         Recurrent layers over words.
     directions : tuple of str
         ``("fwd",)`` or ``("fwd", "bwd")``.
-    word_dropout, input_dropout, between_dropout, output_dropout : float
-        Rates: of words that are shown as the unknown one, of a word's numbers, between layers, of the last states.
+    word_dropout, input_dropout, state_dropout, between_dropout, output_dropout : float
+        Rates: of words that are shown as the unknown one, of a word's numbers, of the weights from state to state of
+        the layers over words, between these, of the last states.
     params : dict of str to ndarray
         The weights; what of a word's spelling is seen shows in which there are.
     frozen : tuple of str
@@ -64,6 +63,7 @@ class Tagger:
     directions: tuple[str, ...]
     word_dropout: float
     input_dropout: float
+    state_dropout: float
     between_dropout: float
     output_dropout: float
     params: dict[str, Array]
@@ -105,9 +105,7 @@ class Tagger:
         """
         packing, ids = batch.packing, batch.ids
         with stage("embedding"):
-            if rng is not None and self.word_dropout:
-                shown = rng.random(len(ids) if places is None else places.total) >= self.word_dropout
-                ids = np.where(shown if places is None else shown[places.rows], ids, UNKNOWN_ID)
+            ids = hide_words(ids, UNKNOWN_ID, self.word_dropout, rng, places)
             groups = group_rows(ids)
             x = self.params["embedding.W"][ids]
             spelled = None
@@ -116,11 +114,12 @@ class Tagger:
                 x = np.concatenate([x, seen[batch.forms.of_word]], axis=1)
             x, dropped = drop(x, self.input_dropout, rng, places)
         between = None if rng is None else lambda x: drop(x, self.between_dropout, rng, places)
-        h, _, run = stack_forward(self.cell, self._weights("rnn"), x, packing, between=between, keep=keep)
+        weights, weight_masks = drop_state_weights(self._weights("rnn"), self.state_dropout, rng)
+        h, _, run = stack_forward(self.cell, weights, x, packing, between=between, keep=keep)
         with stage("output"):
             h, mask = drop(h, self.output_dropout, rng, places)
             logits, affine_cache = affine_forward(h, self.params["output.w"], self.params["output.b"])
-        return logits, (groups, batch.forms, spelled, dropped, run, mask, affine_cache)
+        return logits, (groups, batch.forms, spelled, dropped, run, mask, affine_cache, weight_masks)
 
     def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
@@ -139,11 +138,12 @@ class Tagger:
         dict of str to ndarray or SparseRows
             One gradient for every parameter that is trained.
         """
-        groups, forms, spelled, dropped, run, mask, affine_cache = cache
+        groups, forms, spelled, dropped, run, mask, affine_cache, weight_masks = cache
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dh, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
         dx, layers = stack_backward(undrop(dh, mask), run, spend=spend)
+        layers = undrop_state_weights(layers, weight_masks)
         for names, own in zip(self._names("rnn"), [own for layer in layers for own in layer], strict=True):
             grads |= dict(zip(names, own, strict=True))
         with stage("embedding"):
@@ -315,6 +315,7 @@ def tagger_with(config: TaggerConfig, params: dict[str, Array]) -> Tagger:
         directions=("fwd", "bwd") if config.rnn.bidirectional else ("fwd",),
         word_dropout=config.embedding.word_dropout,
         input_dropout=config.input_dropout,
+        state_dropout=config.rnn.state_dropout,
         between_dropout=config.rnn.dropout,
         output_dropout=config.dropout,
         params=params,

@@ -14,12 +14,12 @@ from rnncli.data.tagging.codec import TaggedTexts
 from rnncli.errors import GradientError
 from rnncli.figures import FIGURES
 from rnncli.layers.activations import log_softmax
+from rnncli.layers.dropping import Places
 from rnncli.packing import Array, IntArray, make_packing
 from rnncli.postmortem import explain_plainly
 from rnncli.profiling import stage
 from rnncli.randomness import generator
 from rnncli.sharding import deal
-from rnncli.stacks import Places
 from rnncli.taggers import Tagger
 from rnncli.tagging_metrics import tagging_report
 from rnncli.work import Amount, Part

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "pooled", "attributions", "baselines", "gradcheck."},
+    {"optim", "schedules", "averaging", "stacks", "embedded", "pooled", "attributions", "baselines", "gradcheck."},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},

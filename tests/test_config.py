@@ -218,7 +218,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         # sections
         ("seed: 1", ": data: is missing: the texts (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
         ("data:", ":1: data: null is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
-        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, loss)"),
+        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, variational, loss)"),
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
@@ -240,7 +240,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("data: {train: {path: a}}", ":1: data.train.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb, imported)"),
         ("data: {train: {format: csv}}", ":1: data.train.path: is missing: file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz (text)"),
         # unknown keys
-        (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, forget_bias). Did you mean 'hidden'?"),
+        (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, state_dropout, forget_bias). Did you mean 'hidden'?"),
         (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, init_from, data, model, optim, train). Did you mean optim.lr?"),
         (DATA + "xyzzy: 3", ":2: xyzzy: is not a key here (name, seed, task, init_from, data, model, optim, train)"),
         (DATA + '"a\\nb": 3', ":2: 'a\\nb': is not a key here (name, seed, task, init_from, data, model, optim, train)"),
@@ -284,6 +284,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "train: {class_weights: {pos: .nan}}", ":2: train.class_weights: the weight of label 'pos' must be a number from 0.000001 to 1000000"),
         (DATA + "train: {class_weights: {pos: true}}", ":2: train.class_weights: the weight of label 'pos' must be a number from 0.000001 to 1000000"),
         # one key beside another
+        (DATA + "model: {variational: true}", ":2: model.variational: has no effect without embedding.dropout or rnn.dropout"),
         (DATA + "model: {rnn: {dropout: 0.5}}", ":2: model.rnn.dropout: 0.5 has no effect with one layer, it works between layers; give layers of 2 or more, or use model.embedding.dropout or model.dropout"),
         ("data:\n  train: &t {format: csv, path: a}\n  valid: *t\n  valid_fraction: 0.1", ":4: data.valid_fraction: has no effect beside data.valid; give one of the two"),
         ("data:\n  train: &t {format: csv, path: a}\n  valid: *t\n  group_by: x", ":4: data.group_by: has no effect beside data.valid, which leaves nothing to split; give one of the two"),

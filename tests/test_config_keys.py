@@ -271,7 +271,14 @@ def cell_rows() -> Iterator[tuple[str, Row]]:
     }
     for cell, own in others.items():
         changes = {"model": {"rnn": {"cell": cell, "hidden": 3, "layers": 2}}}
-        for key, value in {"hidden": 4, "layers": 3, "bidirectional": True, "dropout": 0.5, **own}.items():
+        for key, value in {
+            "hidden": 4,
+            "layers": 3,
+            "bidirectional": True,
+            "dropout": 0.5,
+            "state_dropout": 0.5,
+            **own,
+        }.items():
             yield f"model.rnn[{cell}].{key}", Row(value, changes)
 
 
@@ -290,9 +297,11 @@ ROWS: dict[str, Row] = {
     "data.truncate": Row("head", {"data": {"max_length": 2}}),
     "model.embedding.dim": Row(4),
     "model.embedding.dropout": Row(0.5),
+    "model.embedding.word_dropout": Row(0.5),
     "model.embedding.vectors": Row("vectors.txt", effect=starting),
     "model.embedding.frozen": Row(True, {"model": {"embedding": {"vectors": "vectors.txt"}}}, starting),
     "model.pooling": Row(["mean", "attention"]),
+    "model.variational": Row(True, {"model": {"embedding": {"dropout": 0.5}}}),
     "model.dropout": Row(0.5),
     "model.loss": Row("binary", {"data": {"train": {**CSV, "skip_labels": ["odd", "even"]}}}),
     "train.epochs": Row(3),

@@ -127,7 +127,10 @@ TAGGING: dict[str, Row] = {
     "model.spelling.hidden": Row(5),
     "model.input_dropout": Row(0.5),
     "model.dropout": Row(0.5),
-    **cells({"hidden": 3, "layers": 2}, {"hidden": 4, "layers": 3, "bidirectional": True, "dropout": 0.5}),
+    **cells(
+        {"hidden": 3, "layers": 2},
+        {"hidden": 4, "layers": 3, "bidirectional": True, "dropout": 0.5, "state_dropout": 0.5},
+    ),
 }
 ALL = {"language": (LanguageConfig, LANGUAGE), "tagging": (TaggingConfig, TAGGING)}
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_runs import tiny_values, write_config, write_csv
 
-from rnncli import language_models, packing, pooled, stacks
+from rnncli import embedded, language_models, packing, pooled, stacks
 from rnncli.cli.gradcheck import command
 from rnncli.data.language import steps
 from rnncli.gradcheck import check_names, run_checks
@@ -25,6 +25,7 @@ from rnncli.layers import (
     affine,
     attention,
     dropout,
+    dropping,
     embedding,
     gru,
     losses,
@@ -673,17 +674,35 @@ PLANTS = [
     ),
     plant(
         "a sparse row named twice",
-        Model.backward,
-        "SparseRows(groups.values, undrop(dx, embedded))",
-        "SparseRows(np.repeat(groups.values, 2), np.repeat(undrop(dx, embedded) / 2, 2, axis=0))",
+        embedded.embed_backward,
+        "return groups.values, sum_by_group(dx, groups) if by_row else dx",
+        "return np.repeat(groups.values, 2), np.repeat(dx / 2, 2, axis=0)",
         MODEL,
     ),
     plant(
         "embedding dropout not undone",
-        Model.backward,
-        "undrop(dx, embedded)",
+        embedded.embed_backward,
+        "undrop(dx, mask)",
         "dx",
         MODEL,
+        "model: variational dropout",
+        "language model: lstm, variational dropout",
+        inputs="embedding.W",
+    ),
+    plant(
+        "what a word is hidden as gets no gradient",
+        embedded.embed_backward,
+        "else dx",
+        "else dx * (groups.values != 0)[:, None]",
+        "model: word dropout",
+        inputs="embedding.W",
+    ),
+    plant(
+        "a token's gradient in one text alone",
+        embedded.embed_backward,
+        "sum_by_group(dx, groups) if by_row",
+        "dx[groups.rows[groups.starts]] if by_row",
+        "model: variational dropout",
         inputs="embedding.W",
     ),
     plant(
@@ -742,17 +761,19 @@ PLANTS = [
     plant(
         "tied weights without the embedding's share",
         LanguageModel.backward,
-        "dW[groups.values] += rows",
+        "dW[tokens] += rows",
         "pass",
         "language model: lstm, tied",
         inputs="embedding.W",
     ),
     plant(
         "gradient of state weights that were dropped",
-        LanguageModel.backward,
-        "grad * weight_masks[layer] if hidden else grad",
-        "grad",
+        dropping.undrop_state_weights,
+        "own[1] * mask",
+        "own[1]",
         "language model: lstm, state dropout",
+        "model: state dropout, lstm",
+        "tagger: lstm, 2 layers, characters, every dropout",
         inputs="rnn0.fwd.Wh rnn1.fwd.Wh",
     ),
     plant(
@@ -761,14 +782,6 @@ PLANTS = [
         "undrop(loss.dx, mask)",
         "loss.dx",
         DOCUMENTS,
-    ),
-    plant(
-        "variational dropout of embeddings not undone",
-        LanguageModel.backward,
-        "undrop(dx, dropped)",
-        "dx",
-        "language model: lstm, variational dropout",
-        inputs="embedding.W",
     ),
     plant("output blocks overwrite dw", output.affine_softmax_loss, "dw += rows.T", "dw = rows.T", BLOCKS),
     plant("a block's scores not scaled", output.affine_softmax_loss, "scores *= scale", "pass", BLOCKS),

@@ -39,6 +39,12 @@ CELLS = [
     {"cell": "gru", "hidden": 5, "reset": "after"},
 ]
 DEEP = {"layers": 2, "bidirectional": True, "dropout": 0.2}
+REGULARIZED = {
+    "embedding": {"dim": 6, "dropout": 0.2, "word_dropout": 0.2},
+    "rnn": {"cell": "lstm", "hidden": 5, **DEEP, "state_dropout": 0.2},
+    "pooling": ["max", "attention"],
+    "variational": True,
+}
 OPTIMIZERS = [{"name": "adam", "lr": 0.05}, {"name": "adamw", "lr": 0.05}, {"name": "sgd", "lr": 0.5}]
 SCHEDULES = [
     {"name": "constant", "warmup_steps": 3},
@@ -61,6 +67,7 @@ def variants():
     slow = {"name": "adam", "lr": 1e-9}
     yield {"optim": slow, "train": {"epochs": 5, "patience": 2, "validate_every": 2, "best_metric": "loss"}}
     yield {"train": {"class_weights": "balanced", "max_steps": 7}, "model": {"pooling": "last"}}
+    yield {"model": REGULARIZED}
     yield {"model": {"loss": "binary", "pooling": "max"}, "train": {"validate_every": 1, "batch_size": 5}}
 
 
@@ -282,6 +289,8 @@ REFUSED = [
     ("data.max_length", 5),
     ("model.embedding.dropout", 0.5),
     ("model.rnn.hidden", 9),
+    ("model.rnn.state_dropout", 0.5),
+    ("model.embedding.word_dropout", 0.5),
     ("model.pooling", "max"),
     ("optim.beta1", 0.5),
     ("train.batch_size", 5),

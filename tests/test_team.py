@@ -17,13 +17,20 @@ RICH = {
     "rnn": {"cell": "lstm", "hidden": 6, "layers": 2, "bidirectional": True, "dropout": 0.3},
     "dropout": 0.3,
 }
+REGULARIZED = {
+    "embedding": {"dim": 8, "dropout": 0.3, "word_dropout": 0.3},
+    "rnn": {**RICH["rnn"], "state_dropout": 0.3},
+    "pooling": ["max", "attention"],
+    "dropout": 0.3,
+    "variational": True,
+}
 ROWS = np.array([3, 50, 7, 31, 18, 90, 2, 64, 11])
 
 
-@pytest.fixture(scope="module")
-def trainer():
+@pytest.fixture(scope="module", params=[RICH, REGULARIZED], ids=["rich", "regularized"])
+def trainer(request):
     """Return a trainer in float64, where rounding cannot be taken for a difference."""
-    config = sample_config(model=RICH, train={"class_weights": "balanced", "label_smoothing": 0.2})
+    config = sample_config(model=request.param, train={"class_weights": "balanced", "label_smoothing": 0.2})
     trainer, _ = prepared(config)
     trainer.model.params = {name: array.astype(np.float64) for name, array in trainer.model.params.items()}
     return trainer

@@ -33,6 +33,14 @@ class EmbeddingConfig(WordTableConfig):
     dropout: Dropout = Field(default=0.0, description="fraction of the embedded numbers zeroed in training")
 
 
+class TextEmbeddingConfig(EmbeddingConfig):
+    """The table that turns a token's id into numbers, in a classifier."""
+
+    word_dropout: Dropout = Field(
+        default=0.0, description="fraction of the tokens shown as the unknown one in training"
+    )
+
+
 class _RecurrentConfig(Section):
     """What every cell has."""
 
@@ -42,6 +50,10 @@ class _RecurrentConfig(Section):
     bidirectional: bool = Field(default=False, description="read each text in both directions")
     dropout: Dropout = Field(
         default=0.0, description="fraction zeroed between layers in training; needs layers of 2 or more"
+    )
+
+    state_dropout: Dropout = Field(
+        default=0.0, description="fraction of the weights from state to state zeroed in training, anew each batch"
     )
 
     @field_validator("dropout")
@@ -90,12 +102,16 @@ _EACH_ONCE: dict[str, JsonValue] = {"uniqueItems": True}
 class ModelConfig(Section):
     """Embedding, recurrence, pooling and loss."""
 
-    embedding: EmbeddingConfig = Field(default=EmbeddingConfig(), description="token id to numbers")
+    embedding: TextEmbeddingConfig = Field(default=TextEmbeddingConfig(), description="token id to numbers")
     rnn: CellConfig = Field(default=LSTMConfig(), description="the recurrent layers")
     pooling: PoolingName | Annotated[list[PoolingName], Field(min_length=1, json_schema_extra=_EACH_ONCE)] = Field(
         default="mean", description="how the states of a text become one vector; a list puts several side by side"
     )
     dropout: Dropout = Field(default=0.0, description="fraction of the pooled vector zeroed in training")
+    variational: bool = Field(
+        default=False,
+        description="what is dropped of embeddings and states stays so for a whole text",
+    )
     loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")
 
     @field_validator("pooling", mode="before")
@@ -110,6 +126,14 @@ class ModelConfig(Section):
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
             raise refuse(f"has {twice} twice, which adds nothing; name each pooling once")
+        return value
+
+    @field_validator("variational")
+    @classmethod
+    def _needs_dropout(cls, value: bool, info: ValidationInfo) -> bool:
+        sections = [section for key in ("embedding", "rnn") if (section := info.data.get(key)) is not None]
+        if value and len(sections) == 2 and not any(section.dropout for section in sections):
+            raise refuse("has no effect without embedding.dropout or rnn.dropout")
         return value
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
+from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.errors import GradientError
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
 from rnncli.models import Model, build_model
@@ -59,7 +60,8 @@ def model_case(given: ModelCase) -> Case:
         grads = model.backward(douts[0] * dlogits, model_cache)
         return {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
 
-    return Case(model.params, forward, backward, {"embedding.W": np.unique(batch.ids)})
+    hidden = [UNKNOWN_ID] if model.word_dropout else []
+    return Case(model.params, forward, backward, {"embedding.W": np.union1d(batch.ids, hidden).astype(np.int64)})
 
 
 def dense_gradient(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array:
@@ -198,6 +200,25 @@ def _settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
                 yield f"{shape}, {names} pooling, {loss} loss", section, loss == "binary"
 
 
+def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, model section): each way to leave things out in training, then all at once."""
+    rnn = {"cell": "lstm", "hidden": 2}
+    deep = {**rnn, "layers": 2, "bidirectional": True}
+    yield "word dropout", {"embedding": {"dim": 3, "word_dropout": 0.4, "dropout": 0.3}, "rnn": rnn}
+    rates = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": {**deep, "dropout": 0.3}, "dropout": 0.3}
+    yield "variational dropout", {**rates, "variational": True}
+    for cell in ("rnn", "lstm", "gru"):
+        yield f"state dropout, {cell}", {"embedding": {"dim": 3}, "rnn": {**deep, "cell": cell, "state_dropout": 0.4}}
+    every = {
+        "embedding": {"dim": 3, "dropout": 0.3, "word_dropout": 0.2},
+        "rnn": {**deep, "dropout": 0.3, "state_dropout": 0.3},
+        "dropout": 0.3,
+        "variational": True,
+        "pooling": ["max", "attention"],
+    }
+    yield "all of these", every
+
+
 def model_rows(
     name: str, build: Callable[[np.random.Generator], ModelCase], limit: int
 ) -> tuple[GradientCheck, IdentityCheck]:
@@ -227,4 +248,8 @@ CHECKS: tuple[Check, ...] = tuple(
     row
     for name, settings, weighted in _settings()
     for row in model_rows(f"model: {name}", partial(_small_case, settings=settings, weighted=weighted), limit=6)
+) + tuple(
+    row
+    for name, settings in _regularized()
+    for row in model_rows(f"model: {name}", partial(_small_case, settings=settings, weighted=True), limit=6)
 )

@@ -229,7 +229,7 @@ def _tagger_settings() -> Iterator[tuple[str, dict[str, Any], str | None]]:
             rnn = {"cell": cell, "hidden": 2, "bidirectional": True}
             section = {"embedding": {"dim": 3}, "spelling": sizes, "rnn": rnn}
             yield f"{cell}, bidirectional, {spelling or 'words alone'}", section, spelling
-    deep = {"cell": "lstm", "hidden": 2, "layers": 2, "bidirectional": True, "dropout": 0.3}
+    deep = {"cell": "lstm", "hidden": 2, "layers": 2, "bidirectional": True, "dropout": 0.3, "state_dropout": 0.3}
     every: dict[str, Any] = {"embedding": {"dim": 3, "word_dropout": 0.3}, "spelling": {"dim": 2, "hidden": 2}}
     yield (
         "lstm, 2 layers, characters, every dropout",

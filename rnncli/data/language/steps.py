@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.layers.dropping import Places
 from rnncli.packing import IntArray, Packing, make_packing, pack_flat
-from rnncli.stacks import Places
 
 Bools = npt.NDArray[np.bool_]
 
