@@ -6,6 +6,7 @@ many epochs there are follows from how many steps those take.
 
 import math
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def config_text(facts: Facts, output: Path, group: str | None = None) -> str:
     lines = [
         f"# yaml-language-server: $schema={schema_reference(output)}",
         *(f"# {line}" for line in summary(facts)),
-        f"# Every key and its meaning: rnncli config show {output}",
+        shown_on_one_line(f"# Every key and its meaning: rnncli config show {shlex.quote(str(output))}"),
         "seed: 1",
         f"task: {facts.task}",
     ]

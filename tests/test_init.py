@@ -268,6 +268,14 @@ def test_what_cannot_be_written_is_one_line(cli, workdir):
     assert "none/c.yaml: cannot be written" in done.failed()
 
 
+def test_odd_names_break_nothing(cli, workdir):
+    write_rows(workdir / "a\nb c.csv")
+    done = cli("init", "--data", "a\nb c.csv", "--output", "x\ny z.yaml")
+    assert done.code == 0
+    assert "next: rnncli plan 'x\ny z.yaml'" in done.out
+    assert load_config("x\ny z.yaml").data.train.path == "a\nb c.csv"
+
+
 def test_a_missing_file_is_one_line(cli):
     assert "there is no such file" in cli.refused("init", "--data", "none.csv")
 

@@ -1,6 +1,7 @@
 """``rnncli init``."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,7 +149,8 @@ def _refuse_to_replace(output: Path) -> None:
 
 
 def _say_next(output: Path, task: str) -> None:
-    click.echo(f"next: rnncli plan {output}    what a run will take")
-    click.echo(f"      rnncli train {output}")
+    name = shlex.quote(str(output))
+    click.echo(f"next: rnncli plan {name}    what a run will take")
+    click.echo(f"      rnncli train {name}")
     if task == "classification":
-        click.echo(f"      rnncli data check {output}    lengths, repeats, overlaps, bad rows")
+        click.echo(f"      rnncli data check {name}    lengths, repeats, overlaps, bad rows")
