@@ -105,7 +105,7 @@ def test_a_validation_part_of_one_label_chooses_nothing(cli: Cli, workdir):
     ("options", "words"),
     [
         (["--threshold", "1.5"], ["--threshold", "0<=x<=1"]),
-        (["--threshold", "nan"], ["--threshold", "nan is not a probability"]),
+        (["--threshold", "nan"], ["--threshold", "nan is not in the range"]),
         (["--threshold", "0.5", "--find-threshold", "f1"], ["leave one of them out"]),
         (["--find-threshold", "recall"], ["'f1', 'accuracy', 'balanced_accuracy'"]),
         (["--positive", "positive"], ["--positive", "which are missing"]),

@@ -115,6 +115,12 @@ def test_options_change_what_they_say(cli, checkpoint):
     assert facts("--label", other)["log_odds"] == pytest.approx(-usual["log_odds"])
 
 
+def test_what_one_gradient_has_no_use_for_is_refused(cli, checkpoint):
+    usage = ("explain", checkpoint, "--text", TEXT, "--method", "gradient")
+    assert "leave --steps out" in cli.refused(*usage, "--steps", "16", code=2)
+    assert "leave --steps and --tolerance out" in cli.refused(*usage, "--tolerance", "1", "--steps", "16", code=2)
+
+
 def test_gates_are_counted_and_gradients_drawn(cli, checkpoint):
     done = cli("explain", checkpoint, "--text", TEXT, "--gates")
     trace = explain(load_trained(checkpoint), TEXT).trace()

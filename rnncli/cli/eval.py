@@ -9,6 +9,7 @@ import click
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.given_data import takes_data
+from rnncli.cli.numbers import NumberRange
 from rnncli.thresholds import GOALS
 from rnncli.trained import load_trained
 
@@ -19,12 +20,6 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tagging": ("rnncli.cli.eval_tagging", ("text", "label", "word_index", "order", *_TWO_CLASSES)),
     "language_model": ("rnncli.cli.eval_language", ("format", "text", "label", "word_index", *_TWO_CLASSES)),
 }
-
-
-def _refuse_nan(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    if value is not None and value != value:  # which is in every range
-        raise click.BadParameter("nan is not a probability.", context, parameter)
-    return value
 
 
 @click.command("eval")
@@ -38,12 +33,7 @@ def _refuse_nan(context: click.Context, parameter: click.Parameter, value: float
     help="Tokens of the longest n-grams of a language model's --baseline.  [default: 6 of characters, else 5]",
 )
 @click.option("--find-threshold", type=click.Choice(GOALS), help="Choose the threshold between two labels for this.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    callback=_refuse_nan,
-    help="Call a text positive from this probability on.",
-)
+@click.option("--threshold", type=NumberRange(0, 1), help="Call a text positive from this probability on.")
 @click.option("--positive", metavar="LABEL", help="The label that a threshold is of.  [default: the second one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(**given: Any) -> None:

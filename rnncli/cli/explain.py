@@ -13,6 +13,7 @@ import click
 from rnncli.cli.coloured_text import Look
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.explain_text import explanation_lines
+from rnncli.cli.numbers import NumberRange
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
 from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
@@ -22,6 +23,8 @@ from rnncli.explaining import INTEGRATED, BaselineName, Explanation, Method, Met
 from rnncli.extras import require
 from rnncli.subjects import subject_of
 from rnncli.trained import load_trained
+
+_GIVEN, _OF_THE_PATH = click.core.ParameterSource.COMMANDLINE, ("steps", "tolerance")
 
 
 @click.command("explain")
@@ -53,7 +56,7 @@ from rnncli.trained import load_trained
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     default=INTEGRATED.tolerance,
     show_default=True,
     help=f"Add points until the pushes add up to within this, or there are {INTEGRATED.most_steps}.",
@@ -86,6 +89,9 @@ def command(
     """
     if (file is None) == (not texts):
         raise click.UsageError("Give a text with --text, or a FILE of texts (- for standard input).")
+    given = click.get_current_context().get_parameter_source
+    if method == "gradient" and (idle := [f"--{name}" for name in _OF_THE_PATH if given(name) is _GIVEN]):
+        raise click.UsageError(f"Of one gradient there is nothing to add up: leave {' and '.join(idle)} out.")
     if html is not None and gates:
         require("matplotlib", extra="report", purpose="pictures of gates")
     how = Method(method, baseline, steps, tolerance)

@@ -11,16 +11,11 @@ from typing import Any
 import click
 
 from rnncli.cli.completing import complete_setting
+from rnncli.cli.numbers import NumberRange
 from rnncli.gradcheck import ALL_CHECKS, TOLERANCE, Result, run_checks
 
 LISTED_FAILURES = 20
 INPUTS_WIDTH = 30
-
-
-def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a tolerance.")
-    return value
 
 
 @click.command("gradcheck")
@@ -35,10 +30,9 @@ def _finite(_: click.Context, __: click.Parameter, value: float) -> float:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0, 0.1, min_open=True),
+    type=NumberRange(0, 0.1, min_open=True),
     default=TOLERANCE,
     show_default=True,
-    callback=_finite,
     help="Largest relative error of a gradient that passes.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the numbers.")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from rnncli.cli.completing import complete_setting
+from rnncli.cli.numbers import NumberRange
 from rnncli.cli.tables import table
 from rnncli.config import load_config
 from rnncli.planning import Plan, plan_run
@@ -33,7 +34,7 @@ COLUMN = 13  # where what is said begins, after what it is about
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 3600),
+    type=NumberRange(0.1, 3600),
     default=5.0,
     show_default=True,
     help="How long to train for the measurement.",

@@ -11,6 +11,7 @@ import click
 
 from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.completing import complete_checkpoint
+from rnncli.cli.numbers import NumberRange
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
 from rnncli.cli.predict_options import (
     FORMATS,
@@ -47,7 +48,7 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 @click.option("--pretokenized", is_flag=True, help="Tagger: words are what stands between white space.")
 @click.option("--proba", is_flag=True, help="The probability of every label; of a tagger, of each tag.")
 @click.option("--top", type=click.IntRange(1), metavar="K", help="The K likeliest labels.")
-@click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help="Two labels: predict one from P on.")
+@click.option("--threshold", type=NumberRange(0, 1), metavar="P", help="Two labels: predict one from P on.")
 @click.option("--positive", metavar="LABEL", help="The label that --threshold is for.  [default: the second]")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Write to this file; .csv, .jsonl, .conllu by its ending."

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from rnncli.cli.completing import complete_checkpoint
+from rnncli.cli.numbers import NumberRange
 from rnncli.config import LanguageConfig
 from rnncli.errors import ConfigError
 from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
@@ -21,14 +22,14 @@ from rnncli.trained import load_trained
 @click.option("--length", type=click.IntRange(1), default=500, show_default=True, help="Most tokens to make.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     default=0.8,
     show_default=True,
     help="Below 1 likely tokens get likelier; at 0 the likeliest is always taken.",
 )
 @click.option("--top-k", type=click.IntRange(1), help="Draw from so many of the likeliest tokens only.")
 @click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Draw from the fewest tokens that are this likely."
+    "--top-p", type=NumberRange(0, 1, min_open=True), help="Draw from the fewest tokens that are this likely."
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides what is drawn.")
 @click.option("--stop", help="Text that ends a sample, and is left out.")
