@@ -197,7 +197,7 @@ def language_baselines(trained: Trained, text: EncodedText, order: int | None = 
     for length in sorted({1, longest}):
         start = time.perf_counter()
         model = train_ngrams(tokens, codec.size, length, codec.end_of_text)
-        name = "frequency of each token" if length == 1 else f"{length}-grams, Kneser-Ney"
+        name = "frequency of each token" if length == 1 else f"{len(model.orders)}-grams, Kneser-Ney"
         found.append(_read(f"{name}{cut}", model, text, start))
     return found
 

@@ -39,7 +39,11 @@ def test_discounts_by_hand():
 
 @pytest.mark.parametrize(
     "counts",
-    [[1, 1, 2, 3], [2, 3, 4], [7], [1] * 9 + [2] + [3] * 9 + [4]],  # the last would add to counts of 2
+    [
+        *([1, 1, 2, 3], [2, 3, 4], [7]),
+        [1] * 9 + [2] + [3] * 9 + [4],  # would add to counts of 2
+        [1] * 4 + [2, 3, 4],  # would leave them alone
+    ],
 )
 def test_discounts_where_there_is_too_little_to_tell(counts):
     assert find_discounts(np.array(counts)) == pytest.approx([0, 0.5, 1, 1.5])
@@ -138,6 +142,22 @@ def test_the_arguments_stay_as_they_are():
     first, second = (ngram_nats(train_ngrams(tokens, 5, 3), tokens) for _ in range(2))
     assert first.tobytes() == second.tobytes()
     assert train_ngrams(tokens, 5, 2).ngrams == 4 + len(set(pairwise(tokens.tolist())))
+
+
+def test_documents_shorter_than_the_order_have_the_n_grams_that_fit():
+    tokens = np.array([0, 1, 2, 0, 1, 0, 1, 1, 0, 2])  # 0 ends each; with it, the longest has three
+    short, long = (train_ngrams(tokens, 3, order, end_of_text=0) for order in (3, 9))
+    assert len(long.orders) == 3
+    assert ngram_nats(long, tokens).tobytes() == ngram_nats(short, tokens).tobytes()
+    assert len(train_ngrams(tokens[:2], 3, 5).orders) == 2
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_text_however_small_makes_anything_impossible(seed):
+    rng = np.random.default_rng(seed)
+    size, order = int(rng.integers(2, 6)), int(rng.integers(1, 5))
+    model = train_ngrams(rng.integers(0, size, rng.integers(2, 25)), size, order, [None, 0][seed % 2])
+    assert np.isfinite(ngram_nats(model, rng.integers(0, size, 30))).all()
 
 
 @pytest.mark.parametrize(("tokens", "order"), [([1], 2), ([], 2), ([1, 2], 0)])

@@ -83,7 +83,7 @@ def train_ngrams(tokens: NDArray[np.integer], size: int, order: int, end_of_text
     size : int
         Ids there are, V.
     order : int
-        Tokens of the longest n-grams, at least 1.
+        Tokens of the longest n-grams, at least 1; fewer where no document is as long.
     end_of_text : int, optional
         As in :class:`NgramModel`.
 
@@ -107,6 +107,8 @@ def train_ngrams(tokens: NDArray[np.integer], size: int, order: int, end_of_text
     orders = []
     for k in range(1, order + 1):
         places = np.flatnonzero(contexts >= 0)
+        if not len(places):  # the documents are too short for longer n-grams
+            break
         keys, first, inverse = np.unique(
             contexts[places].astype(np.int64) * size + tokens[places], return_index=True, return_inverse=True
         )
@@ -210,13 +212,14 @@ def find_discounts(counts: IntArray) -> Array:
     ndarray of shape (4,)
         Of counts 0 (nothing), 1, 2, and 3 or more. Chen and Goodman: D_k = k - (k + 1) Y n_{k+1} / n_k for k = 1, 2, 3,
         with Y = n_1 / (n_1 + 2 n_2), where n_k of the n-grams have the count k. Where one of n_1 to n_4 is 0, or a
-        discount is below 0, it is 0.5, 1 and 1.5, as with KenLM's ``--discount_fallback``.
+        discount is not above 0, which may leave nothing for what was never seen, it is 0.5, 1 and 1.5, as with KenLM's
+        ``--discount_fallback``.
     """
     n = np.bincount(np.minimum(counts, 5), minlength=6).astype(float)
     discounts: tuple[float, ...] = PLAIN_DISCOUNTS
     if n[1:5].all():
         y = n[1] / (n[1] + 2 * n[2])
         found = tuple(float(k - (k + 1) * y * n[k + 1] / n[k]) for k in (1, 2, 3))
-        if all(0 <= discount <= k for k, discount in enumerate(found, start=1)):
+        if all(0 < discount <= k for k, discount in enumerate(found, start=1)):
             discounts = found
     return np.array([0, *discounts])
