@@ -28,8 +28,8 @@ def data_figures(work: Work) -> dict[str, Any]:
     -------
     dict
         ``texts`` (None of a language model), ``tokens``, ``unknown_share``, ``valid_texts``, ``valid_tokens``,
-        ``vocabulary``; ``labels``, texts of each class (a classifier's), else None; ``lengths`` in tokens: median, 90th
-        percentile and longest of the training part's texts, and the share of those as long as the longest.
+        ``vocabulary``; ``labels``, texts of each class or words of each tag, else None; ``lengths`` in tokens: median,
+        90th percentile and longest of the training part's texts, and the share of those as long as the longest.
     """
     if isinstance(work, LanguageWork):
         return {
@@ -43,10 +43,9 @@ def data_figures(work: Work) -> dict[str, Any]:
             "lengths": None,
         }
     assert isinstance(work, Classifying | TaggingWork)
-    train, valid, labels = work.train, work.valid, None
-    if isinstance(work, Classifying):
-        counts = np.bincount(work.train.labels, minlength=len(work.labels)).tolist()
-        labels = dict(zip(work.labels, counts, strict=True))
+    train, valid = work.train, work.valid
+    names = work.labels if isinstance(work, Classifying) else work.train.tags
+    labels = dict(zip(names, np.bincount(train.labels, minlength=len(names)).tolist(), strict=True))
     longest = int(train.lengths.max())
     return {
         "texts": len(train),

@@ -111,6 +111,9 @@ def test_every_task_can_be_planned(workdir, task, seconds):
     plan = plan_run(config, seconds)
     assert plan.task == task
     assert (plan.padding is None) == (task == "language_model")
+    if task == "tagging":
+        assert set(plan.data["labels"]) == {"DET", "NOUN", "VERB"}
+        assert sum(plan.data["labels"].values()) == plan.data["tokens"]
     assert plan.validation_share == 1 if seconds > 0.01 else 0 < plan.validation_share < 0.7
     assert plan.seconds["validation"] > 0
 

@@ -17,7 +17,7 @@ from rnncli.cli.tables import table
 from rnncli.config import load_config
 from rnncli.planning import Plan, plan_run
 
-MOST_LABELS = 10  # with their numbers; of more, the first and the last
+MOST_LABELS = 8  # with their numbers; of more, the first and the last
 BUSY = 0.9  # of a core; with less, the times are those of a machine that does other things too
 COLUMN = 13  # where what is said begins, after what it is about
 
@@ -73,7 +73,7 @@ def _data(plan: Plan) -> list[str]:
         counts = sorted(data["labels"].items(), key=lambda label: -label[1])
         hidden = f", {len(counts) - MOST_LABELS:,} more" if len(counts) > MOST_LABELS else ""
         named = ", ".join(f"{label} {count:,}" for label, count in counts[:MOST_LABELS])
-        lines.append(_line("labels", f"{named}{hidden}"))
+        lines.append(_line("tags" if plan.task == "tagging" else "labels", f"{named}{hidden}"))
     what = "words" if plan.task == "tagging" else "different tokens"
     unknown = f"{data['unknown_share']:.1%} of all {unit} are" if data["unknown_share"] else f"none of the {unit} is"
     lines.append(_line("vocabulary", f"{data['vocabulary']:,} {what}; {unknown} unknown"))
