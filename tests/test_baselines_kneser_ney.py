@@ -145,9 +145,9 @@ def test_the_arguments_stay_as_they_are():
 
 
 def test_documents_shorter_than_the_order_have_the_n_grams_that_fit():
-    tokens = np.array([0, 1, 2, 0, 1, 0, 1, 1, 0, 2])  # 0 ends each; with it, the longest has three
-    short, long = (train_ngrams(tokens, 3, order, end_of_text=0) for order in (3, 9))
-    assert len(long.orders) == 3
+    tokens = np.array([0, 1, 2, 0, 1, 0, 1, 1, 0, 2])  # with a 0 on either side the longest has four
+    short, long = (train_ngrams(tokens, 3, order, end_of_text=0) for order in (4, 9))
+    assert len(long.orders) == 4
     assert ngram_nats(long, tokens).tobytes() == ngram_nats(short, tokens).tobytes()
     assert len(train_ngrams(tokens[:2], 3, 5).orders) == 2
 
