@@ -22,7 +22,8 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "embedded", "pooled", "attributions", "baselines", "gradcheck."},
+    {"optim", "schedules", "averaging", "stacks", "attributions", "baselines", "gradcheck."}
+    | {"embedded", "penalized", "pooled"},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
@@ -37,7 +38,7 @@ FLOORS: list[set[str]] = [
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
-    {"exporting", "planning", "seeds"},
+    {"exporting", "planning", "seeds", "sweeping"},
     {"run_records", "outcomes", "importing"},
     {"side_by_side"},
     {"reporting"},
@@ -66,6 +67,7 @@ KNOWS_CONFIG = {
         "resuming",
         "run",
         "seeds",
+        "sweeping",
         "verifying",
         "evaluation",
         "tagger_evaluation",

@@ -20,6 +20,7 @@ COMMANDS = {
     "init": ("rnncli.cli.init", "Look at data and write a config that trains on it."),
     "plan": ("rnncli.cli.plan", "Say what training will take: time, memory, disk."),
     "train": ("rnncli.cli.train", "Train a model from a YAML config."),
+    "sweep": ("rnncli.cli.sweep", "Try many settings and keep the best."),
     "eval": ("rnncli.cli.eval", "Say how good a checkpoint is."),
     "report": ("rnncli.cli.report", "Write an HTML page with all there is to see of runs."),
     "compare": ("rnncli.cli.compare", "Set runs beside each other, with tests of their differences."),

@@ -33,7 +33,7 @@ class Loaded:
     overrides: dict[Path, str] = field(default_factory=dict)  # of what was laid over: where that came from
 
     def where(self, path: Path) -> str:
-        """Return what was laid over it, such as a ``--set``, the file and line, or the file a path's value came from."""
+        """Return what was laid over it, such as a ``--set``, or the file and line that a path's value came from."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.overrides:
                 return self.overrides[path[:end]]
