@@ -113,6 +113,7 @@ class Classifying:
             loss, dlogits = self.model.loss(logits, batch.y, self.class_weights, self.smoothing)
             if share != 1:
                 loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
+            loss += self.model.penalty(cache)
         return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True))
 
     def share(self, rows: IntArray, places: IntArray) -> float:

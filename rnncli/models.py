@@ -19,6 +19,7 @@ from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
+from rnncli.penalized import NO_PENALTIES, Penalties, penalize, penalize_backward
 from rnncli.pooled import pool_backward, pool_forward
 from rnncli.profiling import stage
 from rnncli.stacks import (
@@ -53,6 +54,8 @@ class Model:
     variational : bool
         Whether what is dropped of a text's vectors stays so for all of it. Otherwise a mask is drawn for each distinct
         token of the batch and, between layers, for each step.
+    penalties : Penalties
+        What the last layer's states add to the loss in training.
     params : dict of str to ndarray
         The weights.
     frozen : tuple of str
@@ -70,6 +73,7 @@ class Model:
     between_dropout: float
     pooled_dropout: float
     variational: bool
+    penalties: Penalties
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
 
@@ -115,13 +119,17 @@ class Model:
         weights, weight_masks = drop_state_weights(self._weights(), self.state_dropout, rng)
         h, _, run = stack_forward(self.cell, weights, x, packing, groups=groups, between=between, keep=keep)
         with stage("output"):
+            penalties = NO_PENALTIES if rng is None else self.penalties
+            penalty = penalize(h, packing, penalties, packing.rows if part is None else part.packing.rows, N)
             w = self.params.get("attention.w")
             pooled, pooling_cache = pool_forward(self.poolings, h, packing, len(self.directions), w)
             pooled, pooled_drop = drop(pooled, self.pooled_dropout, rng, None if part is None else Places(sequences, N))
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
-        return logits, (embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache)
+        return logits, (embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache, penalty)
 
-    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+    def backward(
+        self, dlogits: Array, cache: Any, *, dpenalty: float = 1.0, spend: bool = False
+    ) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
 
         Parameters
@@ -130,6 +138,8 @@ class Model:
             Gradient of the logits.
         cache
             From :meth:`forward`.
+        dpenalty : float
+            Gradient of :meth:`penalty`.
         spend : bool
             Use the cache up, which saves memory.
 
@@ -138,13 +148,15 @@ class Model:
         dict of str to ndarray or SparseRows
             One gradient for every parameter that is trained; that of the embedding has only the batch's tokens.
         """
-        embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache = cache
+        embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache, penalty = cache
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dpooled, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
             dh, dattention = pool_backward(undrop(dpooled, pooled_drop), pooling_cache)
             if dattention is not None:
                 grads["attention.w"] = dattention
+            more = penalize_backward(dpenalty, penalty[1])
+            dh = dh if more is None else np.add(dh, more, out=dh)
         dx, layers = stack_backward(dh, run, spend=spend)
         layers = undrop_state_weights(layers, weight_masks)
         for layer in reversed(range(self.layers)):  # in the order in which they are computed
@@ -180,6 +192,11 @@ class Model:
         weights = None if class_weights is None else class_weights[y]
         loss = binary_loss if self.loss_name == "binary" else softmax_loss
         return loss(logits, y, weights=weights, smoothing=smoothing)
+
+    def penalty(self, cache: Any) -> float:
+        """Return what the states add to the loss in training, in nats; of a part of a batch, its part."""
+        value: float = cache[-1][0]
+        return value
 
     def class_scores(self, logits: Array) -> Array:
         """Return one score a class, shape (N, C), whose softmax is the model's probabilities."""
@@ -254,6 +271,7 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         between_dropout=config.rnn.dropout,
         pooled_dropout=config.dropout,
         variational=config.variational,
+        penalties=Penalties(config.activation_penalty, config.slowness_penalty),
         params=params,
         frozen=("embedding.W",) if config.embedding.frozen else (),
     )

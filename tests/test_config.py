@@ -218,7 +218,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         # sections
         ("seed: 1", ": data: is missing: the texts (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
         ("data:", ":1: data: null is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
-        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, variational, loss)"),
+        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, variational, activation_penalty, slowness_penalty, loss)"),
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),

@@ -301,6 +301,8 @@ ROWS: dict[str, Row] = {
     "model.embedding.vectors": Row("vectors.txt", effect=starting),
     "model.embedding.frozen": Row(True, {"model": {"embedding": {"vectors": "vectors.txt"}}}, starting),
     "model.pooling": Row(["mean", "attention"]),
+    "model.activation_penalty": Row(2.0),
+    "model.slowness_penalty": Row(2.0),
     "model.variational": Row(True, {"model": {"embedding": {"dropout": 0.5}}}),
     "model.dropout": Row(0.5),
     "model.loss": Row("binary", {"data": {"train": {**CSV, "skip_labels": ["odd", "even"]}}}),

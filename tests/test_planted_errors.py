@@ -31,6 +31,7 @@ from rnncli.layers import (
     losses,
     lstm,
     output,
+    penalties,
     pooling,
     recurrent,
     rnn,
@@ -555,6 +556,45 @@ PLANTS = [
         "np.split(dpooled, len(names), axis=1), caches",
         "np.split(dpooled, len(names), axis=1)[::-1], caches",
         "model: lstm, bidirectional, max and mean and attention pooling, binary loss",
+    ),
+    # ---- penalties
+    plant(
+        "the penalty's gradient without its two",
+        penalties.activation_penalty_backward,
+        "2 * dout",
+        "dout",
+        "activation penalty",
+        "model: activation penalty",
+    ),
+    plant(
+        "a state's change felt by the later state alone",
+        penalties.slowness_penalty_backward,
+        "dh[before] -= dchange",
+        "pass",
+        "slowness penalty, ragged",
+        "model: slowness penalty",
+    ),
+    plant(
+        "a change from the row above, of another sequence",
+        penalties.slowness_penalty_forward,
+        "np.repeat(sizes[:-1], sizes[1:])",
+        "1",
+        "penalties: packed = written out",
+    ),
+    plant(
+        "penalties of a part over its own rows",
+        penalties.activation_penalty_backward,
+        "2 * dout / count",
+        "2 * dout / h.size",
+        "activation penalty, a part of a batch",
+    ),
+    plant(
+        "a penalty in the loss that has no gradient",
+        Model.backward,
+        "dh if more is None else np.add(dh, more, out=dh)",
+        "dh",
+        "model: activation penalty",
+        "model: slowness penalty",
     ),
     # ---- losses
     plant(

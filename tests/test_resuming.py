@@ -44,6 +44,8 @@ REGULARIZED = {
     "rnn": {"cell": "lstm", "hidden": 5, **DEEP, "state_dropout": 0.2},
     "pooling": ["max", "attention"],
     "variational": True,
+    "activation_penalty": 0.5,
+    "slowness_penalty": 2.0,
 }
 OPTIMIZERS = [{"name": "adam", "lr": 0.05}, {"name": "adamw", "lr": 0.05}, {"name": "sgd", "lr": 0.5}]
 SCHEDULES = [

@@ -23,6 +23,8 @@ REGULARIZED = {
     "pooling": ["max", "attention"],
     "dropout": 0.3,
     "variational": True,
+    "activation_penalty": 0.5,
+    "slowness_penalty": 2.0,
 }
 ROWS = np.array([3, 50, 7, 31, 18, 90, 2, 64, 11])
 

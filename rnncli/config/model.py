@@ -11,8 +11,10 @@ from pydantic import (
 
 from rnncli.config.base import Section, refuse, with_default
 from rnncli.config.messages import nearest, shown
+from rnncli.config.ngrams import NgramConfig
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Penalty = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class WordTableConfig(Section):
@@ -111,6 +113,15 @@ class ModelConfig(Section):
     variational: bool = Field(
         default=False,
         description="what is dropped of embeddings and states stays so for a whole text",
+    )
+    activation_penalty: Penalty = Field(
+        default=0.0, description="times the mean square of the last layer's states, added to the training loss"
+    )
+    slowness_penalty: Penalty = Field(
+        default=0.0, description="times the mean square of what they change by from step to step, added likewise"
+    )
+    ngrams: NgramConfig | None = Field(
+        default=None, description="a linear model of n-grams beside the recurrent one; {} for one as it is best set"
     )
     loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")
 

@@ -7,6 +7,7 @@ import numpy as np
 from rnncli.gradcheck.cells import LENGTHS, D, N, T
 from rnncli.gradcheck.checks import IdentityCheck, Pairs
 from rnncli.layers import (
+    activation_penalty_forward,
     attention_pooling_forward,
     attention_weights,
     binary_loss,
@@ -15,6 +16,7 @@ from rnncli.layers import (
     last_pooling_forward,
     max_pooling_forward,
     mean_pooling_forward,
+    slowness_penalty_forward,
     softmax_loss,
     temporal_softmax_loss,
 )
@@ -46,6 +48,22 @@ def _pooling(rng: np.random.Generator) -> Pairs:
     yield "attention", attention_pooling_forward(h, w, packing)[0], means
     mean = mean_pooling_forward(h, packing)[0]
     yield "attention with a vector of zeros", attention_pooling_forward(h, 0 * w, packing)[0], mean
+
+
+def _penalties(rng: np.random.Generator) -> Pairs:
+    packing = make_packing(np.array(LENGTHS))
+    x = rng.standard_normal((N, T, D))
+    own = [x[n, : LENGTHS[n]] for n in packing.order]
+    squares, changes = (np.concatenate([f(rows).ravel() for rows in own]) for f in (np.square, _changes))
+    yield "activation", activation_penalty_forward(pack(x, packing))[0], squares.mean()
+    yield "slowness", slowness_penalty_forward(pack(x, packing), packing)[0], np.square(changes).mean()
+    alone = make_packing(np.ones(3, np.int64))
+    yield "slowness of sequences of one step", slowness_penalty_forward(x[0, :3], alone)[0], np.zeros(())
+
+
+def _changes(rows: Array) -> Array:
+    changes: Array = np.diff(rows, axis=0)
+    return changes
 
 
 def _dropout(rng: np.random.Generator) -> Pairs:
@@ -99,6 +117,7 @@ def _losses(rng: np.random.Generator) -> Pairs:
 CHECKS = (
     IdentityCheck("packing: unpacked = packed, zero beyond each length", _packing),
     IdentityCheck("pooling: packed = each sequence alone", _pooling),
+    IdentityCheck("penalties: packed = written out", _penalties),
     IdentityCheck("dropout: kept elements divided by 1 - rate", _dropout),
     IdentityCheck("losses: stable form = written out", _losses),
 )

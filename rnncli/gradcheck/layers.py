@@ -9,6 +9,8 @@ import numpy as np
 from rnncli.gradcheck.cells import LENGTHS
 from rnncli.gradcheck.checks import Case, GradientCheck, Inputs
 from rnncli.layers import (
+    activation_penalty_backward,
+    activation_penalty_forward,
     affine_backward,
     affine_forward,
     attention_pooling_backward,
@@ -23,6 +25,8 @@ from rnncli.layers import (
     max_pooling_forward,
     mean_pooling_backward,
     mean_pooling_forward,
+    slowness_penalty_backward,
+    slowness_penalty_forward,
     softmax_loss,
     temporal_affine_backward,
     temporal_affine_forward,
@@ -98,6 +102,15 @@ def _attention(rng: np.random.Generator) -> Case:
     return _case(inputs, attention_pooling_forward, attention_pooling_backward, packing)
 
 
+def _penalty(rng: np.random.Generator, *, slowness: bool, share: int | None) -> Case:
+    packing = make_packing(np.array(LENGTHS))
+    if slowness:
+        forward = partial(slowness_penalty_forward, packing=packing, changes=share)
+        return _case({"h": rng.standard_normal((packing.rows, 3))}, forward, slowness_penalty_backward)
+    forward = partial(activation_penalty_forward, rows=share)
+    return _case({"h": rng.standard_normal((packing.rows, 3))}, forward, activation_penalty_backward)
+
+
 def _loss(rng: np.random.Generator, *, shape: tuple[int, ...], loss: Callable[[Array], tuple[float, Array]]) -> Case:
     """Wrap a loss, which gives its gradient along with its value."""
 
@@ -160,6 +173,10 @@ CHECKS = (
     GradientCheck("dropout, mask fixed", _dropout),
     *(GradientCheck(f"pooling, ragged: {name}", partial(_pooling, name=name)) for name in _POOLINGS),
     GradientCheck("pooling, ragged: attention", _attention),
+    GradientCheck("activation penalty", partial(_penalty, slowness=False, share=None)),
+    GradientCheck("activation penalty, a part of a batch", partial(_penalty, slowness=False, share=29)),
+    GradientCheck("slowness penalty, ragged", partial(_penalty, slowness=True, share=None)),
+    GradientCheck("slowness penalty, a part of a batch", partial(_penalty, slowness=True, share=29)),
     GradientCheck("softmax loss", partial(_softmax, weighted=False)),
     GradientCheck("softmax loss, class and row weights", partial(_softmax, weighted=True)),
     GradientCheck("binary loss", partial(_binary, weighted=False)),

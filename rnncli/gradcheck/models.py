@@ -53,11 +53,11 @@ def model_case(given: ModelCase) -> Case:
         assert inputs is model.params
         logits, cache = model.forward(batch, np.random.default_rng(given.dropout_seed))
         loss, dlogits = model.loss(logits, batch.y, given.class_weights, given.smoothing)
-        return [np.array(loss)], (dlogits, cache)
+        return [np.array(loss + model.penalty(cache))], (dlogits, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
         dlogits, model_cache = cache
-        grads = model.backward(douts[0] * dlogits, model_cache)
+        grads = model.backward(douts[0] * dlogits, model_cache, dpenalty=float(douts[0]))
         return {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
 
     hidden = [UNKNOWN_ID] if model.word_dropout else []
@@ -201,7 +201,7 @@ def _settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
 
 
 def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (name, model section): each way to leave things out in training, then all at once."""
+    """Yield (name, model section): each way to regularize, then all at once."""
     rnn = {"cell": "lstm", "hidden": 2}
     deep = {**rnn, "layers": 2, "bidirectional": True}
     yield "word dropout", {"embedding": {"dim": 3, "word_dropout": 0.4, "dropout": 0.3}, "rnn": rnn}
@@ -216,7 +216,10 @@ def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
         "variational": True,
         "pooling": ["max", "attention"],
     }
-    yield "all of these", every
+    for name in ("activation", "slowness"):
+        section = {"embedding": {"dim": 3}, "rnn": {**deep, "dropout": 0.3}, f"{name}_penalty": 2.0}
+        yield f"{name} penalty", section
+    yield "all of these", {**every, "activation_penalty": 1.0, "slowness_penalty": 3.0}
 
 
 def model_rows(

@@ -34,6 +34,12 @@ from rnncli.layers.gru import (
 from rnncli.layers.initializers import glorot_uniform, orthogonal
 from rnncli.layers.losses import binary_loss, softmax_loss, temporal_softmax_loss
 from rnncli.layers.lstm import LSTM, lstm_backward, lstm_forward, lstm_step_backward, lstm_step_forward
+from rnncli.layers.penalties import (
+    activation_penalty_backward,
+    activation_penalty_forward,
+    slowness_penalty_backward,
+    slowness_penalty_forward,
+)
 from rnncli.layers.pooling import (
     last_pooling_backward,
     last_pooling_forward,
@@ -54,6 +60,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "activation_penalty_backward",
+    "activation_penalty_forward",
     "affine_backward",
     "affine_forward",
     "attention_pooling_backward",
@@ -87,6 +95,8 @@ __all__ = [
     "rnn_step_backward",
     "rnn_step_forward",
     "sigmoid",
+    "slowness_penalty_backward",
+    "slowness_penalty_forward",
     "softmax",
     "softmax_loss",
     "temporal_affine_backward",

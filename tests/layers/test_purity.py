@@ -42,6 +42,8 @@ PAIRS = {
         [(PACKING.rows, H), (H,)],
         lambda h, w: layers.attention_pooling_forward(h, w, PACKING),
     ),
+    "activation_penalty_forward": ([(PACKING.rows, H)], layers.activation_penalty_forward),
+    "slowness_penalty_forward": ([(PACKING.rows, H)], lambda h: layers.slowness_penalty_forward(h, PACKING)),
     "max_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.max_pooling_forward(h, PACKING)),
     "dropout_forward": (
         [(N, D)],
