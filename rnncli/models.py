@@ -82,6 +82,11 @@ class Model:
         """The weights whose gradients are ``SparseRows``."""
         return () if "embedding.W" in self.frozen else ("embedding.W",)
 
+    @property
+    def logits(self) -> int:
+        """How many logits a text has."""
+        return len(self.params["output.b"])
+
     def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
         """Compute the logits of a batch.
 
@@ -127,10 +132,8 @@ class Model:
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache, penalty)
 
-    def backward(
-        self, dlogits: Array, cache: Any, *, dpenalty: float = 1.0, spend: bool = False
-    ) -> dict[str, Gradient]:
-        """Compute the gradient of every parameter.
+    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+        """Compute the gradient of every parameter, by the logits and by :meth:`penalty`.
 
         Parameters
         ----------
@@ -138,8 +141,6 @@ class Model:
             Gradient of the logits.
         cache
             From :meth:`forward`.
-        dpenalty : float
-            Gradient of :meth:`penalty`.
         spend : bool
             Use the cache up, which saves memory.
 
@@ -155,7 +156,7 @@ class Model:
             dh, dattention = pool_backward(undrop(dpooled, pooled_drop), pooling_cache)
             if dattention is not None:
                 grads["attention.w"] = dattention
-            more = penalize_backward(dpenalty, penalty[1])
+            more = penalize_backward(penalty[1])
             dh = dh if more is None else np.add(dh, more, out=dh)
         dx, layers = stack_backward(dh, run, spend=spend)
         layers = undrop_state_weights(layers, weight_masks)
@@ -195,7 +196,7 @@ class Model:
 
     def penalty(self, cache: Any) -> float:
         """Return what the states add to the loss in training, in nats; of a part of a batch, its part."""
-        value: float = cache[-1][0]
+        value: float = cache[6][0]
         return value
 
     def class_scores(self, logits: Array) -> Array:

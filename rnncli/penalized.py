@@ -60,13 +60,11 @@ def penalize(h: Array, packing: Packing, weights: Penalties, rows: int, sequence
     return sum(weight * float(out) for weight, out, *_ in found), found or None
 
 
-def penalize_backward(dvalue: float, cache: Any) -> Array | None:
-    """Back-propagate through :func:`penalize`.
+def penalize_backward(cache: Any) -> Array | None:
+    """Back-propagate through :func:`penalize`, whose value counts as it is.
 
     Parameters
     ----------
-    dvalue : float
-        Gradient of the value.
     cache
         From the forward pass.
 
@@ -77,6 +75,6 @@ def penalize_backward(dvalue: float, cache: Any) -> Array | None:
     """
     dh: Array | None = None
     for weight, _, backward, own in cache or ():
-        more = backward(np.asarray(weight * dvalue), own)
+        more = backward(np.asarray(weight), own)
         dh = more if dh is None else np.add(dh, more, out=dh)
     return dh

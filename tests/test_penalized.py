@@ -21,15 +21,14 @@ def data(workdir):
 def test_nothing_is_computed_where_nothing_counts():
     packing = make_packing(np.array([3, 1]))
     assert penalize(np.ones((4, 2)), packing, Penalties(), 4, 2) == (0, None)
-    assert penalize_backward(1.0, None) is None
+    assert penalize_backward(None) is None
 
 
 def test_both_penalties_add_up():
     packing, h = make_packing(np.array([3, 1])), np.array([[1.0], [2.0], [4.0], [3.0]])  # 1, 4, 3 and 2
     value, cache = penalize(h, packing, WEIGHTS, 4, 2)
     assert value == 0.5 * (1 + 16 + 9 + 4) / 4 + 2 * (9 + 1) / 2
-    dh = penalize_backward(3.0, cache)
-    assert dh[:, 0].tolist() == [3 * x for x in (0.25 - 6, 0.5, 1 + 6 + 2, 0.75 - 2)]
+    assert penalize_backward(cache)[:, 0].tolist() == [0.25 - 6, 0.5, 1 + 6 + 2, 0.75 - 2]
 
 
 def test_the_penalties_of_parts_add_up_to_that_of_the_batch(data):

@@ -57,8 +57,9 @@ def model_case(given: ModelCase) -> Case:
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
         dlogits, model_cache = cache
-        grads = model.backward(douts[0] * dlogits, model_cache, dpenalty=float(douts[0]))
-        return {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
+        grads = model.backward(dlogits, model_cache)
+        dense = {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
+        return {name: douts[0] * grad for name, grad in dense.items()}
 
     hidden = [UNKNOWN_ID] if model.word_dropout else []
     return Case(model.params, forward, backward, {"embedding.W": np.union1d(batch.ids, hidden).astype(np.int64)})
