@@ -152,8 +152,8 @@ def test_every_set_option_is_completed():
     [
         (["rnncli", "verif"], ["verify-resume"]),
         (["rnncli", "train", "--set", "model.poo"], ["model.pooling="]),
-        (["rnncli", "train", "--set", "model.pooling", "="], ["last", "mean", "max"]),
-        (["rnncli", "train", "--set", "model.pooling", "=", "m"], ["mean", "max"]),
+        (["rnncli", "train", "--set", "optim.name", "="], ["adam", "adamw", "sgd"]),
+        (["rnncli", "train", "--set", "optim.name", "=", "ad"], ["adam", "adamw"]),
         (["rnncli", "export", "--to", "o"], ["onnx"]),
         (["rnncli", "export", "--to", "=", "o"], ["onnx"]),
     ],
