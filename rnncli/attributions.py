@@ -100,7 +100,8 @@ def integrated_gradients(
     pushes, errors, ends = _integrate(f, x, baseline, lows, width)
     while True:
         off = errors > tolerance * width
-        if errors.sum() <= tolerance or (len(lows) + np.count_nonzero(off)) * POINTS > most_steps:
+        enough = errors.sum() <= tolerance or not off.any()  # the latter also where an error is not a number
+        if enough or (len(lows) + np.count_nonzero(off)) * POINTS > most_steps:
             # The order in which the pieces were made must not show in the sum.
             order = np.argsort(lows)
             return Attribution(pushes[order].sum(axis=0), ends[1], ends[0], len(lows) * POINTS)

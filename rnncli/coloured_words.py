@@ -1,5 +1,6 @@
 """A text whose words are coloured by how far each pushed a score, as HTML for :func:`rnncli.pages.page`."""
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
@@ -96,6 +97,11 @@ def largest(pieces: Iterable[Piece]) -> float:
     return max((abs(piece.push) for piece in pieces if piece.push is not None), default=0) or 1.0
 
 
+def decimals(full: float, least: int) -> int:
+    """Return how many decimals give the largest push two digits, ``least`` or more."""
+    return max(least, 1 - math.floor(math.log10(full)))
+
+
 def _html(piece: Piece, full: float) -> str:
     text = escape("\n".join(shown_on_one_line(line) for line in piece.text.split("\n")))
     if piece.unread:
@@ -103,7 +109,7 @@ def _html(piece: Piece, full: float) -> str:
     if piece.push is None:
         return text
     size = min(abs(piece.push) / full, 1)
-    title = f"{piece.push:+.3f}" + (", unknown to the model" if piece.unknown else "")
+    title = f"{piece.push:+.{decimals(full, 3)}f}" + (", unknown to the model" if piece.unknown else "")
     title += "" if piece.attention is None else f", attention {piece.attention:.1%}"
     classes = []
     if size >= _LEAST:

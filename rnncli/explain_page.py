@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from rnncli.coloured_words import STYLE as WORDS_STYLE
-from rnncli.coloured_words import pieces_html
+from rnncli.coloured_words import decimals, pieces_html
 from rnncli.data.rows import short_label
 from rnncli.data.tokenizers import LINE_BREAK
 from rnncli.errors import shown_on_one_line
@@ -124,6 +124,7 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
 def _strongest(explanation: Explanation, top: int) -> list[str]:
     scores, left_out = explanation.scores, explanation.leave_one_out
     full = float(np.abs(scores).max()) or 1.0
+    form = f"+.{decimals(full, 3)}f"
     attention = explanation.subject.attention
     extra = "" if left_out is None else '<th class="number">left out</th>'
     extra += "" if attention is None else '<th class="number">attention</th>'
@@ -135,9 +136,9 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
         word = escape(short_label(explanation.shown(place)))
         unknown = "" if explanation.subject.known[place] else " <em>(unknown)</em>"
         cells = [f"<td>{word}{unknown}</td>", f'<td class="number">{place + 1}</td>']
-        cells.append(f'<td class="number">{scores[place]:+.3f}</td>')
+        cells.append(f'<td class="number">{scores[place]:{form}}</td>')
         if left_out is not None:
-            shown = "" if np.isnan(left_out[place]) else f"{left_out[place]:+.3f}"
+            shown = "" if np.isnan(left_out[place]) else format(left_out[place], form)
             cells.append(f'<td class="number">{shown}</td>')
         if attention is not None:
             cells.append(f'<td class="number">{attention[place]:.1%}</td>')

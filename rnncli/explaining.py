@@ -33,18 +33,18 @@ class Method(NamedTuple):
         What stands in every word's place where nothing is said; see :func:`rnncli.subjects.word_baselines`. "even" is
         the one of them for which the model's prediction is the most even, at the length of this text: a recurrent
         network can read a row of zeros as strong words (an IMDB model gave 400 of them log-odds of -4.5).
-    steps, tolerance, most_steps
-        As for :func:`rnncli.attributions.integrated_gradients`.
+    steps, tolerance
+        As for :func:`rnncli.attributions.integrated_gradients`, which may take ``GROWTH`` times as many steps.
     """
 
     name: MethodName = "integrated"
     baseline: BaselineName = "even"
     steps: int = 16
     tolerance: float = 0.01
-    most_steps: int = 1024
 
 
 INTEGRATED = Method()
+GROWTH = 64  # by how much the points may become more
 MOST_LABELS = 20  # whose probabilities the JSON has
 
 
@@ -218,7 +218,7 @@ def explain(
     ConfigError
         If the model does not have that label, word or baseline.
     RnncliError
-        If the model's score of the text is not finite.
+        If the model's score of the text, or of the baseline in its place, is not finite.
     """
     subject = subject_of(trained, text, word)
     return explain_subject(subject, label=label, method=method, leave_one_out=leave_one_out)
@@ -228,10 +228,7 @@ def explain_subject(
     subject: Subject, *, label: str | None = None, method: Method = INTEGRATED, leave_one_out: bool = False
 ) -> Explanation:
     """Work out how far each token of a subject pushed a prediction; see :func:`explain`."""
-    if not np.isfinite(subject.scores).all():
-        raise RnncliError(
-            "the model's scores of this text are not finite", remedy="Use a checkpoint of an earlier step"
-        )
+    _refuse_not_finite(subject.scores)
     predicted = int(subject.scores.argmax())
     chosen = predicted if label is None else _place(label, subject.labels)
     x = subject.inputs
@@ -242,14 +239,20 @@ def explain_subject(
         found = gradient_times_input(f, x, baseline)
     else:
         found = integrated_gradients(
-            f, x, baseline, steps=method.steps, tolerance=method.tolerance, most_steps=method.most_steps
+            f, x, baseline, steps=method.steps, tolerance=method.tolerance, most_steps=GROWTH * method.steps
         )
+    _refuse_not_finite(np.append(found.pushes, found.baseline_score))
     without = None
     if leave_one_out:
         whole = log_odds(subject.scores[None].astype(np.float64), chosen)[0][0]
         nothing = subject.baselines.get("unknown", np.zeros_like(x[0]))[None]
         without = whole - scores_without(x, subject.reader_without, chosen, nothing)
     return Explanation(subject, chosen, predicted, softmax(subject.scores), method, found, without)
+
+
+def _refuse_not_finite(numbers: Array) -> None:
+    if not np.isfinite(numbers).all():
+        raise RnncliError("the model's scores are not finite", remedy="Use a checkpoint of an earlier step")
 
 
 def _place(label: str, labels: tuple[str, ...]) -> int:

@@ -85,6 +85,14 @@ def test_the_points_stop_at_the_limit():
     assert 16 <= found.steps <= 64
 
 
+def test_a_score_that_is_not_a_number_ends_it():
+    def broken(x):
+        scores, gradients = linear(np.ones((3, 2)))(x)
+        return np.where(scores < 1, np.nan, scores), gradients
+
+    assert np.isnan(integrated_gradients(broken, np.ones((3, 2)), np.zeros((3, 2))).baseline_score)
+
+
 @pytest.mark.parametrize(("steps", "points"), [(1, 8), (8, 8), (9, 16), (16, 16)])
 def test_steps_are_rounded_up_to_whole_pieces(steps, points):
     assert POINTS == 8

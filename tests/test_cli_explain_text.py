@@ -102,7 +102,7 @@ def test_points_that_do_not_suffice_are_told():
         ),
         look(200),
     )
-    assert any("more than 1e-30: give more --steps" in line for line in lines)
+    assert any("more than 1e-30: try --steps 64" in line for line in lines)
 
 
 def test_probabilities_near_the_ends_do_not_look_like_them():

@@ -5,7 +5,7 @@ import re
 import pytest
 from test_pages import read
 
-from rnncli.coloured_words import STYLE, Piece, largest, pieces_html, words_html
+from rnncli.coloured_words import STYLE, Piece, decimals, largest, pieces_html, words_html
 from rnncli.pages import page
 
 
@@ -31,6 +31,12 @@ def test_one_scale_can_serve_several_texts():
     assert word["style"] == "--size: 0.15"
     (word,) = spans(words_html(["good"], [5.0], scale=2.0))
     assert word["style"] == "--size: 0.60"
+
+
+def test_small_pushes_are_told_apart():
+    words = spans(words_html(["good", "film"], [0.0052, -0.0009]))
+    assert [word["title"] for word in words] == ["+0.0052", "-0.0009"]
+    assert [decimals(full, 2) for full in (12.0, 1.0, 0.1, 0.099, 0.01, 0.0099)] == [2, 2, 2, 3, 3, 4]
 
 
 def test_what_is_unknown_or_not_read_shows():

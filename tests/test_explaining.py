@@ -8,7 +8,7 @@ import pytest
 from made_models import CELLS, classifier, language_model, tagger
 
 from rnncli.errors import ConfigError, RnncliError
-from rnncli.explaining import Method, explain
+from rnncli.explaining import GROWTH, Method, explain
 from rnncli.predicting import probabilities
 from rnncli.subjects import word_baselines
 
@@ -181,6 +181,20 @@ def test_weights_that_are_not_finite_are_told(trained):
     trained.model.params["output.b"][0] = np.nan
     with pytest.raises(RnncliError, match="are not finite"):
         explain(trained, TEXT)
+
+
+def test_a_baseline_that_is_not_finite_is_told(trained):
+    trained.model.params["embedding.W"][-1] = np.nan  # of a word that the text does not have
+    for baseline in ("mean", "even"):
+        with pytest.raises(RnncliError, match="are not finite"):
+            explain(trained, "good", method=Method(baseline=baseline))
+    assert np.isfinite(explain(trained, "good", method=Method(baseline="zero")).scores).all()
+
+
+def test_more_steps_allow_more_points():
+    trained = classifier(CELLS[1], pooling="max")
+    most = [explain(trained, TEXT, method=Method(steps=n, tolerance=1e-30)).attribution.steps for n in (8, 16)]
+    assert most[0] <= 8 * GROWTH < most[1] <= 16 * GROWTH
 
 
 def test_json_has_it_all(trained):

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from rnncli.cli.tables import columns
-from rnncli.coloured_words import Piece, largest
+from rnncli.coloured_words import Piece, decimals, largest
 from rnncli.errors import shown_on_one_line
 
 UNREAD_WORDS = 8  # shown of what was not read, on either side
@@ -140,7 +140,7 @@ def _styled(piece: Piece, full: float, mark: float, look: Look) -> str:
         return text
     size = abs(piece.push) / full
     if not look.colours:
-        return f"{text}[{piece.push:+.2f}]" if abs(piece.push) >= mark else text
+        return f"{text}[{piece.push:+.{decimals(full, 2)}f}]" if abs(piece.push) >= mark else text
     level = next((number for number, least in enumerate(_LEVELS) if size >= least), None)
     underline = True if piece.unknown else None
     if level is None:

@@ -19,7 +19,7 @@ from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 from rnncli.explain_page import explain_page
-from rnncli.explaining import INTEGRATED, BaselineName, Explanation, Method, MethodName, explain_subject
+from rnncli.explaining import GROWTH, INTEGRATED, BaselineName, Explanation, Method, MethodName, explain_subject
 from rnncli.extras import require
 from rnncli.subjects import subject_of
 from rnncli.trained import load_trained
@@ -49,7 +49,7 @@ _GIVEN, _OF_THE_PATH = click.core.ParameterSource.COMMANDLINE, ("steps", "tolera
 )
 @click.option(
     "--steps",
-    type=click.IntRange(1, INTEGRATED.most_steps),
+    type=click.IntRange(1, 2**16),
     default=INTEGRATED.steps,
     show_default=True,
     help="Points of the integral to begin with.",
@@ -59,7 +59,7 @@ _GIVEN, _OF_THE_PATH = click.core.ParameterSource.COMMANDLINE, ("steps", "tolera
     type=NumberRange(0, min_open=True),
     default=INTEGRATED.tolerance,
     show_default=True,
-    help=f"Add points until the pushes add up to within this, or there are {INTEGRATED.most_steps}.",
+    help=f"Add points until the pushes add up to within this, or there are {GROWTH} times as many.",
 )
 @click.option("--leave-one-out", is_flag=True, help="Compare with leaving each word out.")
 @click.option("--gates", is_flag=True, help="Also show gates, states and gradients step by step.")

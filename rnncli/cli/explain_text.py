@@ -5,6 +5,7 @@ import numpy as np
 
 from rnncli.cli.coloured_text import Look, counted, fitted, text_lines
 from rnncli.cli.tables import columns, table
+from rnncli.coloured_words import decimals
 from rnncli.data.rows import short_label
 from rnncli.errors import shown_on_one_line
 from rnncli.explaining import BASELINES, Explanation
@@ -56,7 +57,11 @@ def _summary(explanation: Explanation) -> list[str]:
     start = f"from {found.baseline_score:+.2f} where every {subject.noun} is {base}"
     lines.append(f"pushes      {explanation.scores.sum():+.2f} together, {start}")
     if method.name == "integrated":
-        enough = "" if abs(found.error) <= method.tolerance else f", more than {method.tolerance:g}: give more --steps"
+        enough = (
+            ""
+            if abs(found.error) <= method.tolerance
+            else f", more than {method.tolerance:g}: try --steps {4 * method.steps}"
+        )
         lines.append(f"method      integrated gradients at {found.steps} points, off by {abs(found.error):.1g}{enough}")
     else:
         lines.append(f"method      gradient times input, which need not add up: off by {abs(found.error):.2g}")
@@ -104,6 +109,7 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     scores, left_out = explanation.scores, explanation.leave_one_out
     places = explanation.strongest(look.top)
     full = float(np.abs(scores).max()) or 1.0
+    form = f"+.{decimals(full, 2)}f"
     noun = explanation.subject.noun
     attention = explanation.subject.attention
     heads = [noun, "no.", "push", *([] if left_out is None else ["left out"])]
@@ -112,14 +118,14 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     for place in places:
         name = short_label(explanation.shown(place), WORD_WIDTH)
         row = [name + ("" if explanation.subject.known[place] else " (unknown)"), str(place + 1)]
-        row.append(f"{scores[place]:+.2f}")
+        row.append(format(scores[place], form))
         if left_out is not None:
-            row.append("-" if np.isnan(left_out[place]) else f"{left_out[place]:+.2f}")
+            row.append("-" if np.isnan(left_out[place]) else format(left_out[place], form))
         if attention is not None:
             row.append(percent(attention[place]))
         rows.append(row)
     head, *lines = table(heads, rows)
-    room = max(8, min(BAR, look.width - columns(head) - 4))
+    room = max(4, min(BAR, look.width - columns(head) - 2))
     out = [head]
     for line, place in zip(lines, places, strict=True):
         sign, ink = ("+", _FOR_INK) if scores[place] > 0 else ("-", _AGAINST_INK)
@@ -128,12 +134,13 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     rest = len(scores) - len(places)
     if rest:
         others = float(scores.sum() - scores[places].sum())
-        out.append(f"the other {counted(rest, noun)}: {others:+.2f} together")
-    return [*out, *fitted(_legend(explanation), look.width, 2)]
+        out.append(f"the other {counted(rest, noun)}: {others:{form}} together")
+    return [*out, *fitted(_legend(explanation, look), look.width, 2)]
 
 
-def _legend(explanation: Explanation) -> str:
+def _legend(explanation: Explanation, look: Look) -> str:
     labels = [short_label(label) for label in explanation.subject.labels]
     label = labels[explanation.label]
     away = f"towards {labels[1 - explanation.label]}" if len(labels) == 2 else f"away from {label}"
-    return f"+ (blue) pushes towards {label}, - (orange) {away}; in log-odds"
+    blue, orange = (" (blue)", " (orange)") if look.colours else ("", "")
+    return f"+{blue} pushes towards {label}, -{orange} {away}; in log-odds"
