@@ -19,6 +19,8 @@ MOST_TABLE = 2**26  # numbers in a table of projected embeddings, beyond which t
 class Stepper:
     """A language model that reads one token at a time, with everything prepared that is the same at every step.
 
+    It begins with a state of zero, as after :meth:`reset`.
+
     Parameters
     ----------
     model : LanguageModel
@@ -33,7 +35,7 @@ class Stepper:
             Wx, Wh, b, *more = (params[name] for name in layer_names(cell, f"rnn{layer}.fwd"))
             H = len(Wh)
             scale = gate_scale(cell, H, Wh.dtype)
-            buffers = np.empty((1, cell.gates * H), Wh.dtype), np.empty((1, H), Wh.dtype), np.zeros((1, H), Wh.dtype)
+            buffers = np.empty((1, cell.gates * H), Wh.dtype), np.zeros((1, H), Wh.dtype), np.zeros((1, H), Wh.dtype)
             self._layers.append((Wx * scale, b * scale, cell.prepare(Wh * scale, 1, *more), buffers))
         W, (Wx, b, *_) = params["embedding.W"], self._layers[0]
         self._table = W @ Wx + b if len(W) * Wx.shape[1] <= MOST_TABLE else None
