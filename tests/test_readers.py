@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rnncli.config import DataConfig
 from rnncli.data.readers import READERS, aclimdb, delimited, read_rows
-from rnncli.data.rows import Row, report_bad
+from rnncli.data.rows import Row, report_bad, short_label
 from rnncli.errors import DataError, shown_on_one_line
 
 FILES = settings(
@@ -551,3 +551,16 @@ def test_keras_halves_that_do_not_fit(tmp_path):
     path, index = keras_files(tmp_path, [[1], [2, 1]], [1, 0, 1])
     assert refusal("keras_imdb", path, word_index=str(index)) == ": x_train has 2 reviews but y_train 3 labels"
     assert "there is no array 'x_test'" in refusal("keras_imdb", path, word_index=str(index), part="test")
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("it's caf\u00e9", "it's caf\u00e9"),
+        ("a\nb\u2028c\u202e\u00a0", r"a\nb\u2028c\u202e\xa0"),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),  # Persian is written with it
+        ("x" * 41, "x" * 39 + "\u2026"),
+    ],
+)
+def test_a_label_is_shown_on_one_line_with_nothing_hidden_in_it(label, shown):
+    assert short_label(label) == shown

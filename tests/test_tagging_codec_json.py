@@ -51,6 +51,7 @@ def test_another_spelling_than_that_of_the_config():
         {"tags": ["D"]},
         {"tags": ["D", "D"]},
         {"tags": ["D", ""]},
+        {"tags": ["D", "N\x1b[31m"]},
         {"tags": "DN"},
         {"characters": ["<unk>", "a", "a"]},
         {"seen": "no base64"},

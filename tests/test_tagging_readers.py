@@ -99,6 +99,7 @@ def test_conllu_line_ends_byte_order_mark_compression_and_no_blank_line_at_the_e
         (token("1", form=""), "a word or its tag is empty"),
         (token("1", upos="_"), "the word has no upos (_). Choose another column (xpos, feats)"),
         (token("1", form="a\x1bb"), "control character"),
+        (token("1", upos="A\u2028B"), "'A\\u2028B' holds a control character or a line end"),
     ],
 )
 def test_a_bad_line_of_conllu(write, line, message):

@@ -8,6 +8,9 @@ from rnncli.errors import DataError
 # Called with each bad row when reading is to go on after it; None stands for "raise".
 OnBad = Callable[[DataError], None]
 
+# Joins letters or keeps them apart, as Persian, Hindi and emoji are written; no terminal shows it by itself.
+_JOINERS = "\u200c\u200d"
+
 
 class Row(NamedTuple):
     """One labelled text.
@@ -64,7 +67,7 @@ def short_label(label: str, most: int = 40) -> str:
     Returns
     -------
     str
-        The label, with an ellipsis at its end where some of it is left out.
+        The label, what in it cannot be seen escaped, with an ellipsis at its end where some of it is left out.
     """
-    label = label if label.isprintable() else ascii(label)
+    label = "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in label)
     return label if len(label) <= most else f"{label[: most - 1]}\N{HORIZONTAL ELLIPSIS}"

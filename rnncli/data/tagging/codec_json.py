@@ -10,6 +10,7 @@ import numpy as np
 from rnncli.data.tagging.codec import TaggingCodec, WordSettings
 from rnncli.data.tagging.spelling import SpellingSettings
 from rnncli.data.vocabulary import Vocabulary
+from rnncli.errors import shown_on_one_line
 
 
 def tagging_codec_to_json(codec: TaggingCodec) -> str:
@@ -59,6 +60,8 @@ def tagging_codec_from_json(text: str, words: WordSettings, spelling: SpellingSe
         tags, characters = _texts(fields["tags"]), fields["characters"]
         if len(set(tags)) < max(len(tags), 2) or not all(tags):
             raise ValueError("its tags are fewer than two, repeated or empty")
+        if any(shown_on_one_line(tag) != tag for tag in tags):
+            raise ValueError("its tags hold control characters")
         if (characters is not None) != (spelling is not None and spelling.kind == "characters"):
             raise ValueError("its characters are not those of its config")
         seen = np.frombuffer(base64.b64decode(fields["seen"], validate=True), dtype="<u8").astype(np.uint64)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rnncli.data.text_files import Line
-from rnncli.errors import DataError
+from rnncli.errors import DataError, shown_on_one_line
 
 
 class Sentence(NamedTuple):
@@ -81,10 +81,10 @@ def usable_word(field: str, where: str) -> str:
     Raises
     ------
     DataError
-        It is empty, white space alone, or holds a control character.
+        It is empty, white space alone, or holds a control character or a line end.
     """
     if not field.strip():
         raise DataError("a word or its tag is empty", where=where, remedy="Fill the column in or remove the line")
-    if not field.isprintable() and any(ord(character) < 32 or 127 <= ord(character) < 160 for character in field):
-        raise DataError(f"{field[:60]!a} holds a control character", where=where, remedy="Remove it")
+    if shown_on_one_line(field) != field:
+        raise DataError(f"{field[:60]!a} holds a control character or a line end", where=where, remedy="Remove it")
     return field
