@@ -133,9 +133,8 @@ def lines(
             out.append(f"and {len(shown) - SHOWN} more; --json lists all")
         out.append("")
     counts = [f"{count} {state}" for state in _STATES if (count := sum(one.state == state for one in records))]
-    out.append(
-        f"{len(records) - sum(one.state in ('stopped', 'waiting') for one in records)} trials: {', '.join(counts)}"
-    )
+    made = sum(one.state not in ("stopped", "waiting") for one in records)
+    out.append(f"{made} {'trial' if made == 1 else 'trials'}: {', '.join(counts) or 'none has come to its end'}")
     failed = [one for one in records if one.state == "failed"]
     out += [f"trial {one.number} failed: {one.why}" for one in failed[:3]]
     if len(failed) > 3:

@@ -9,17 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from rnncli.config import TASKS, AnyConfig, validate_config
-from rnncli.config.base import Section
+from rnncli.config.base import Section, refuse
 from rnncli.config.keys import keys_below
 from rnncli.config.loading import Loaded, lay_over, read, validate
+from rnncli.config.messages import shown
 from rnncli.config.sections import choices
 from rnncli.config.yaml_text import dump_inline
 from rnncli.errors import ConfigError
 
 MOST_CHECKED = 256  # configs that are validated before a sweep begins: every combination where there are no more
+LARGEST = 1e15  # up to which float has all whole numbers
 DIGITS = 4  # that a drawn number has, so that it can be read and typed
 
 _SAME_DATA = "trials must be validated on the same data"
@@ -41,10 +43,21 @@ NOT_SEARCHED = {
 class RangeSection(Section):
     """Numbers from one to another."""
 
-    low: int | float = Field(description="least value")
-    high: int | float = Field(description="greatest value")
+    low: Any = Field(description="least value")
+    high: Any = Field(description="greatest value")
     log: bool = Field(default=False, description="whether as many are drawn from 1 to 10 as from 10 to 100")
-    step: int | float | None = Field(default=None, gt=0, description="distance of values; null: any")
+    step: Any = Field(default=None, description="distance of values; null: any")
+
+    @field_validator("low", "high", "step")
+    @classmethod
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name == "step":
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            raise refuse(f"{shown(value)} is not a number")
+        if info.field_name == "step" and value <= 0:
+            raise refuse(f"{shown(value)} is not above 0")
+        return value
 
 
 class ChoiceSection(Section):
@@ -268,7 +281,7 @@ def _read_entry(entry: RangeSection | ChoiceSection, key: str, where: str, task:
         if len(by_text) < len(entry.choice):
             raise ConfigError("has the same choice twice", where=where)
         return Values(by_text)
-    words = " ".join(one.allowed for one in keys_below(TASKS[task]) if one.path == key)
+    words = ", ".join(dict.fromkeys(one.allowed for one in keys_below(TASKS[task]) if one.path == key))
     if words and "number" not in words:
         raise ConfigError(f"takes no numbers ({words})", where=where, remedy="Write {choice: [...]}")
     numbers = [entry.low, entry.high, *([] if entry.step is None else [entry.step])]
@@ -278,7 +291,7 @@ def _read_entry(entry: RangeSection | ChoiceSection, key: str, where: str, task:
         if whole
         else Numbers(float(entry.low), float(entry.high), entry.log, None if entry.step is None else float(entry.step))
     )
-    if not math.isfinite(found.low) or not math.isfinite(found.high) or found.low >= found.high:
+    if found.low >= found.high:
         raise ConfigError(f"low {found.low:g} is not below high {found.high:g}", where=where)
     if found.log and found.low <= 0:
         raise ConfigError(f"log needs numbers above 0, low is {found.low:g}", where=where)
