@@ -102,9 +102,7 @@ def integrated_gradients(
         off = errors > tolerance * width
         enough = errors.sum() <= tolerance or not off.any()  # the latter also where an error is not a number
         if enough or (len(lows) + np.count_nonzero(off)) * POINTS > most_steps:
-            # The order in which the pieces were made must not show in the sum.
-            order = np.argsort(lows)
-            return Attribution(pushes[order].sum(axis=0), ends[1], ends[0], len(lows) * POINTS)
+            return Attribution(pushes.sum(axis=0), ends[1], ends[0], len(lows) * POINTS)
         half = width[off] / 2
         new_lows, new_width = np.concatenate([lows[off], lows[off] + half]), np.concatenate([half, half])
         new_pushes, new_errors, _ = _integrate(f, x, baseline, new_lows, new_width)

@@ -39,10 +39,10 @@ def given_threshold(options: EvalOptions, labels: Sequence[str]) -> Threshold | 
 
 def at_given(trained: Trained, evaluation: Evaluation, threshold: Threshold, options: EvalOptions) -> dict[str, Any]:
     """Print what to type to predict with a threshold, unless JSON is asked for, and return its figures."""
-    figures = _judged(evaluation, threshold)
     if not options.as_json:
         _next(trained, threshold, options)
-    return {"positive": trained.learned.labels[threshold.positive], **figures}
+    label = trained.learned.labels[threshold.positive]
+    return {"positive": label, "value": threshold.value, "at": [_judged(evaluation, threshold)]}
 
 
 def at_found(trained: Trained, evaluation: Evaluation, name: str, options: EvalOptions) -> dict[str, Any]:
