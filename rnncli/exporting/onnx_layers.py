@@ -153,14 +153,13 @@ def pool(
     if kind == "last":
         turned = graph.apply("Transpose", [last_h], f"{name}_by_text", perm=[1, 0, 2])
         return graph.apply("Reshape", [turned, graph.integers(0, -1)], f"{name}_pooled")
-    outside = [graph.weight(f"outside_{value}", np.array(value, np.float32)) for value in (0, -np.inf)]
-    real = graph.apply("Where", [embedded.real, states, outside[kind == "max"]], f"{name}_states")
+    real = _only_real(graph, embedded, states, -np.inf if kind == "max" else 0.0, f"{name}_states")
     if kind == "max":
         return graph.apply("ReduceMax", [real], f"{name}_pooled", axes=[0], keepdims=0)
     if kind == "attention":
         assert vector is not None
         scores = graph.apply("MatMul", [real, vector], f"{name}_scores")
-        real_scores = graph.apply("Where", [embedded.real, scores, outside[1]], f"{name}_real_scores")
+        real_scores = _only_real(graph, embedded, scores, -np.inf, f"{name}_real_scores")
         weights = graph.apply("Softmax", [real_scores], f"{name}_weights", axis=0)
         weighted = graph.apply("Mul", [real, weights], f"{name}_weighted")
         return graph.apply("ReduceSum", [weighted, graph.integers(0)], f"{name}_pooled", keepdims=0)
@@ -168,6 +167,12 @@ def pool(
     count = graph.apply("Cast", [embedded.lengths], f"{name}_counts", to=1)  # TensorProto.FLOAT
     column = graph.apply("Unsqueeze", [count, graph.integers(1)], f"{name}_counts_column")
     return graph.apply("Div", [total, column], f"{name}_pooled")
+
+
+def _only_real(graph: Graph, embedded: Embedded, steps: str, outside: float, name: str) -> str:
+    """Add what puts a value in the place of what lies beyond each length."""
+    value = graph.weight(f"outside_{outside:g}", np.array(outside, np.float32))
+    return graph.apply("Where", [embedded.real, steps, value], name)
 
 
 def _arranged(cell: Cell, Wx: Array, Wh: Array, b: Array, *more: Array) -> tuple[Array, Array, Array]:
