@@ -201,7 +201,7 @@ def word_baselines(W: Array) -> dict[str, Array]:
     Parameters
     ----------
     W : ndarray of shape (V, D)
-        The embeddings: the unknown word's, then those of the vocabulary from the most to the least frequent.
+        The embeddings: the unknown word's, then those of the vocabulary, at least one, the most frequent first.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def word_baselines(W: Array) -> dict[str, Array]:
         keep and Mandelbrot's law guesses from their rank r, as 1 / (r + 2.7); ``unknown``.
     """
     shares = 1 / (np.arange(1, len(W)) + 2.7)
-    common = shares / shares.sum() @ W[1:] if len(W) > 1 else W[0]
+    common = shares / shares.sum() @ W[1:]
     vectors = {"zero": np.zeros_like(W[0]), "mean": W.mean(axis=0), "common": common, "unknown": W[UNKNOWN_ID]}
     return {name: vector.astype(W.dtype) for name, vector in vectors.items()}
 

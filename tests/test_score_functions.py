@@ -33,6 +33,18 @@ def test_leaving_a_word_out_of_a_bag_takes_it_out_of_the_mean():
     np.testing.assert_allclose(found, expected)
 
 
+def test_of_long_texts_a_few_are_read_at_once(monkeypatch):
+    monkeypatch.setattr("rnncli.score_functions.ROWS_AT_ONCE", 14)
+    read, sizes = classifier_reader(bag_of_words()), []
+
+    def counting(x):
+        sizes.append(len(x))
+        return read(x)
+
+    scores_without(np.ones((6, 4)), lambda t: counting, 1, np.zeros((1, 4)))
+    assert sizes == [2, 2, 2]
+
+
 def test_what_is_left_of_a_single_word_is_nothing():
     read, x, nothing = classifier_reader(bag_of_words()), np.ones((1, 4)), np.full((1, 4), 0.5)
     found = scores_without(x, lambda t: read, 0, nothing)
