@@ -19,7 +19,7 @@ from rnncli.data.language.windows import document_starts
 from rnncli.data.rows import Row
 from rnncli.data.tagging.batches import make_tagged_batch
 from rnncli.data.tagging.sentences import Sentence
-from rnncli.data.tokenizers import make_tokenizer
+from rnncli.data.tokenizers import end_tokenizer, make_tokenizer
 from rnncli.errors import GradientError
 from rnncli.language_metrics import perplexity
 from rnncli.language_scoring import score_text
@@ -102,7 +102,8 @@ def probabilities(trained: Trained, texts: Sequence[str]) -> Array:
     config, learned, model = trained.config, trained.learned, trained.model
     assert isinstance(config, Config)
     data = config.data
-    tokenizer = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
+    whole = make_tokenizer(data.tokenizer.kind, data.tokenizer.lowercase)
+    tokenizer = end_tokenizer(whole, data.max_length, data.truncate)
     rows = [Row(text, "", "") for text in texts]
     ids, offsets = encode_texts(rows, tokenizer, learned.vocabulary.encode, data.max_length, data.truncate)
     encoded = frozen_texts(ids, offsets, np.zeros(len(rows), np.int64))
@@ -115,7 +116,6 @@ def probabilities(trained: Trained, texts: Sequence[str]) -> Array:
     return softmax(scores)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def tag_words(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Tags]:
     """Return the tags that a tagger gives to words.
 
@@ -136,20 +136,64 @@ def tag_words(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Tags
     GradientError
         If the model's outputs are not finite.
     """
+    return likeliest_tags(word_probabilities(trained, sentences), trained.learned.tags, sentences)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def word_probabilities(trained: Trained, sentences: Sequence[Sequence[str]]) -> Array:
+    """Return how likely a tagger holds each tag for each word.
+
+    Parameters
+    ----------
+    trained : Trained
+        A tagger.
+    sentences : sequence of sequence of str
+        The words of each; a sentence may have none.
+
+    Returns
+    -------
+    ndarray of shape (words, C), float32
+        The sentences one below the other; the columns are ``trained.learned.tags``.
+
+    Raises
+    ------
+    GradientError
+        If the model's outputs are not finite.
+    """
     learned, model = trained.learned, trained.model
     some = [Sentence(tuple(words), (learned.tags[0],) * len(words), "", ()) for words in sentences if len(words)]
     texts = learned.encode(some)
-    best, certainty = np.zeros(len(texts.ids), np.int64), np.zeros(len(texts.ids), np.float32)
+    found = np.zeros((len(texts.ids), len(learned.tags)), np.float32)
     for chosen in scoring_batches(texts.lengths, BATCH):
         batch = make_tagged_batch(texts, chosen)
         logits, _ = model.forward(batch, keep=False)
         _refuse_unfinite(logits)
-        found = softmax(logits)
         places = texts.offsets[chosen[batch.packing.order]][batch.packing.sequences] + batch.packing.times
-        best[places], certainty[places] = found.argmax(axis=1), found.max(axis=1)
-    names = [learned.tags[number] for number in best.tolist()]
-    tagged = (Tags(names[start:end], certainty[start:end]) for start, end in pairwise(texts.offsets.tolist()))
-    return [next(tagged) if len(words) else Tags([], certainty[:0]) for words in sentences]
+        found[places] = softmax(logits)
+    return found
+
+
+def likeliest_tags(found: Array, tags: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[Tags]:
+    """Return the likeliest tag of each word.
+
+    Parameters
+    ----------
+    found : ndarray of shape (words, C)
+        From :func:`word_probabilities`.
+    tags : sequence of str
+        The name of each column.
+    sentences : sequence of sequence of str
+        The words of each sentence.
+
+    Returns
+    -------
+    list of Tags
+        One for each sentence, in order.
+    """
+    names = [tags[number] for number in found.argmax(axis=1).tolist()]
+    certainty = found.max(axis=1)
+    ends = np.cumsum([0, *map(len, sentences)]).tolist()
+    return [Tags(names[start:end], certainty[start:end]) for start, end in pairwise(ends)]
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -221,46 +265,24 @@ def predict(trained: Trained, inputs: Sequence[Any]) -> Sequence[Prediction]:
     return found
 
 
-def predict_stream(trained: Trained, inputs: Iterable[Any]) -> Iterator[Prediction]:
-    """Yield what a model says of inputs of any number, in constant memory.
-
-    Parameters
-    ----------
-    trained : Trained
-        The model.
-    inputs : iterable
-        As for :func:`predict`; read a block at a time.
-
-    Yields
-    ------
-    ndarray, Tags or Cost
-        In the order of the inputs.
-    """
-    for block in in_blocks(inputs):
-        yield from predict(trained, block)
-
-
-def in_blocks(items: Iterable[Item], size: Callable[[Item], int] | None = None) -> Iterator[list[Item]]:
+def in_blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Cut items into blocks of at most ``BLOCK`` of them and some ``BLOCK_CHARACTERS`` characters.
 
     Parameters
     ----------
     items : iterable
         Texts, or sequences of words.
-    size : callable, optional
-        Returns how many characters an item has; by itself without it.
 
     Yields
     ------
     list
         At least one item.
     """
-    size = size or characters
     block: list[Item] = []
     held = 0
     for item in items:
         block.append(item)
-        held += size(item)
+        held += characters(item)
         if len(block) >= BLOCK or held >= BLOCK_CHARACTERS:
             yield block
             block, held = [], 0

@@ -1,6 +1,7 @@
 """What a model says of new texts: like its evaluation, in order, whatever stands beside a text."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from rnncli.predicting import (
     in_blocks,
     line_costs,
     predict,
-    predict_stream,
     probabilities,
     tag_words,
 )
@@ -143,21 +143,21 @@ def test_a_model_that_knows_no_line_end_counts_from_the_second_token(workdir):
     assert cost.nats == pytest.approx(score_text(model.model, model.learned.encode("the dog"), None).nats, rel=1e-6)
 
 
-def test_a_stream_is_answered_in_order_and_read_no_further_than_a_block(classifier):
-    texts = ["film good", "plot bad and and", ""]
-    asked = 0
+def test_no_more_than_a_block_is_read_ahead():
+    read = []
+    blocks = in_blocks(read.append(n) or "a text" for n in count())
+    assert [len(next(blocks)), len(next(blocks)), len(read)] == [BLOCK, BLOCK, 2 * BLOCK]
 
-    def source():
-        nonlocal asked
-        while True:
-            yield texts[asked % 3]
-            asked += 1
 
-    answers = predict_stream(classifier, source())
-    found = [next(answers) for _ in range(BLOCK + 3)]
-    assert asked < 2 * BLOCK
-    expected = probabilities(classifier, texts)
-    np.testing.assert_allclose(found, [expected[i % 3] for i in range(BLOCK + 3)], atol=2e-6)
+def test_of_a_long_text_only_the_end_that_is_kept_is_cut_into_tokens(workdir):
+    for end in ("head", "tail"):
+        config = tiny_config(write_csv(workdir / "a.csv"), data={"max_length": 3, "truncate": end})
+        train_run(config, RunDir(Path(end)), Silent())
+        model = load_trained(Path(end, "best.safetensors"))
+        (short, long) = probabilities(model, ["bad end", "good film bad end " + "and plot " * 100 + "bad end"])
+        words = ["good film bad", "plot bad end"][end == "tail"]
+        np.testing.assert_allclose(long, probabilities(model, [words])[0], atol=2e-6)
+        assert abs(long - short).max() > 1e-3
 
 
 def test_blocks_end_by_number_or_by_characters(monkeypatch):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.data import tokenizers
-from rnncli.data.tokenizers import make_tokenizer
+from rnncli.data.tokenizers import end_tokenizer, make_tokenizer
 
 words = make_tokenizer("word", lowercase=True)
 any_text = st.text(st.characters(exclude_categories=[]))  # lone surrogates and control characters included
@@ -99,3 +99,26 @@ def test_a_long_run_takes_no_more_than_linear_time():
 
 
 _LINE_BREAKS = re.compile(r"<br\s*(?:/\s*)?>", re.IGNORECASE)
+
+
+PIECES = [*"aB\u03a3\u0301'.>\n\u2000t_1,/", "<br", "<br /", " ", "n't "]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.integers(1, 6))
+def test_the_tokens_of_one_end_are_those_of_the_whole(text: str, most: int):
+    for kind in ("word", "whitespace", "character"):
+        tokenizer = make_tokenizer(kind, lowercase=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tokenizers, "CHARACTERS_A_TOKEN", 1)
+            head, tail = (end_tokenizer(tokenizer, most, end)(text) for end in ("head", "tail"))
+        assert head[:most] == tokenizer(text)[:most]
+        assert tail[-most:] == tokenizer(text)[-most:]
+
+
+def test_the_other_end_of_a_long_text_is_not_cut_into_tokens():
+    text = "one two <br /> " * 10_000
+    assert len(end_tokenizer(words, 10, "head")(text)) < 50
+    assert end_tokenizer(words, 10, "tail")(text)[-10:] == ["one", "two"] * 5
+    assert len(end_tokenizer(words, 10, "tail")(text)) < 50
+    assert len(end_tokenizer(words, None, "tail")(text)) == 20_000
+    assert end_tokenizer(words, 2, "tail")("a b" + " " * 100_000 + ">") == ["a", "b", ">"]

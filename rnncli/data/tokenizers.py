@@ -63,6 +63,40 @@ def make_tokenizer(kind: TokenizerKind, lowercase: bool) -> Tokenizer:
     return lambda text: split(text.lower())
 
 
+def end_tokenizer(tokenizer: Tokenizer, most: int | None, end: Literal["head", "tail"]) -> Tokenizer:
+    """Return a tokenizer for texts of which one end is kept, which does not cut all of a long text into tokens.
+
+    Parameters
+    ----------
+    tokenizer : callable
+        From :func:`make_tokenizer`.
+    most : int or None
+        The tokens that are kept of a text; None keeps all.
+    end : {"head", "tail"}
+        Which: the first or the last.
+
+    Returns
+    -------
+    callable
+        Takes a text and returns at least those tokens, and maybe some that stand beside them.
+    """
+    if most is None:
+        return tokenizer
+
+    def cut(text: str) -> list[str]:
+        width = CHARACTERS_A_TOKEN * most
+        while width < len(text):
+            gap = _GAP.search(text, width if end == "head" else len(text) - width)
+            if gap is not None:
+                tokens = tokenizer(text[: gap.start()] if end == "head" else text[gap.start() :])
+                if len(tokens) >= most:
+                    return tokens
+            width *= 4
+        return tokenizer(text)
+
+    return cut
+
+
 def tokenizer_rules(kind: TokenizerKind, lowercase: bool) -> dict[str, Any]:
     """Return what a tokenizer does in a form that programs without rnncli can follow.
 
@@ -98,6 +132,10 @@ def _split_words(text: str) -> list[str]:
 
 
 LINE_BREAK = re.compile(r"<br\s*(?:/\s*)?>", re.IGNORECASE)
+# White space that is in no line break: what stands before it and from it on have the tokens of the whole. Only the
+# first of a run, else a long one would be gone through once for each.
+_GAP = re.compile(r"(?<=\S)\s(?!\s*(?:/\s*)?>)")
+CHARACTERS_A_TOKEN = 8  # that are looked through at first for the tokens to keep
 # The place before n't at the end of a word; a space put there makes it a token of its own.
 _NOT = re.compile(r"(?=[nN]'[tT](?![^\W_]))")
 
