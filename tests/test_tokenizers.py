@@ -3,7 +3,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnncli.data import tokenizers
@@ -104,6 +104,8 @@ _LINE_BREAKS = re.compile(r"<br\s*(?:/\s*)?>", re.IGNORECASE)
 PIECES = [*"aB\u03a3\u0301'.>\n\u2000t_1,/", "<br", "<br /", " ", "n't "]
 
 
+@example("a<br />", 1)
+@example("<br /> a", 1)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.integers(1, 6))
 def test_the_tokens_of_one_end_are_those_of_the_whole(text: str, most: int):
     for kind in ("word", "whitespace", "character"):
