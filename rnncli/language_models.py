@@ -13,7 +13,7 @@ import numpy as np
 from rnncli.config import LanguageModelConfig
 from rnncli.data.language.steps import Masks, Steps
 from rnncli.embedded import embed, embed_backward
-from rnncli.layers.dropping import drop, drop_state_weights, undrop, undrop_state_weights
+from rnncli.layers.dropping import draw_state_masks, drop, drop_state_weights, undrop, undrop_state_weights
 from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
@@ -40,8 +40,11 @@ class LanguageModel:
         The cell of every layer.
     layers : int
         Recurrent layers.
-    embedding_dropout, between_dropout, state_dropout, output_dropout : float
-        Rates: of the embedded tokens, between layers, of the weights from state to state, of the last states.
+    embedding_dropout, between_dropout, output_dropout : float
+        Rates: of the embedded tokens, between layers, of the last states.
+    state_dropout, recurrent_dropout : float
+        Rates: of the weights from state to state, and of the state on its way to the next step; of both the same is
+        dropped all through a window.
     variational : bool
         Whether what is dropped of a stream's vectors stays so for the window. Otherwise a mask is drawn for each
         step, and for embeddings one for each distinct token. The weights' mask always holds for a window.
@@ -55,8 +58,9 @@ class LanguageModel:
     layers: int
     embedding_dropout: float
     between_dropout: float
-    state_dropout: float
     output_dropout: float
+    state_dropout: float
+    recurrent_dropout: float
     variational: bool
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
@@ -130,6 +134,10 @@ class LanguageModel:
             )
         weights, weight_masks = drop_state_weights(self._weights(), self.state_dropout, rnn)
         initial = [(_begin(h, steps), None if c is None else _begin(c, steps)) for h, c in state]
+        state_masks = None
+        if masks is not None:  # the rows of the first step stand in the order of the sequences
+            own = masks.streams._replace(rows=masks.streams.rows[: len(steps.streams)])
+            state_masks = draw_state_masks(weights, self.recurrent_dropout, rnn, own)
         h, finals, run = stack_forward(
             self.cell,
             weights,
@@ -138,6 +146,7 @@ class LanguageModel:
             groups=groups,
             initial=initial,
             between=None if rnn is None else lambda x: drop(x, self.between_dropout, rnn, cells),
+            state_masks=state_masks,
             keep=keep,
         )
         after = [(h_[steps.last], None if c_ is None else c_[steps.last]) for h_, c_ in finals]
@@ -279,6 +288,7 @@ def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -
         embedding_dropout=config.embedding.dropout,
         between_dropout=config.rnn.dropout,
         state_dropout=config.rnn.state_dropout,
+        recurrent_dropout=config.rnn.recurrent_dropout,
         output_dropout=config.dropout,
         variational=config.variational,
         params=params,

@@ -14,7 +14,15 @@ from rnncli.data.batches import Batch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.embedded import embed, embed_backward
 from rnncli.layers.affine import affine_backward, affine_forward
-from rnncli.layers.dropping import Places, drop, drop_state_weights, hide_words, undrop, undrop_state_weights
+from rnncli.layers.dropping import (
+    Places,
+    draw_state_masks,
+    drop,
+    drop_state_weights,
+    hide_words,
+    undrop,
+    undrop_state_weights,
+)
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
@@ -48,9 +56,11 @@ class Model:
         How the states of a text become one vector: by each of these, side by side.
     loss_name : {"softmax", "binary"}
         "binary" has one logit, for two classes.
-    word_dropout, embedding_dropout, state_dropout, between_dropout, pooled_dropout : float
-        Rates: of words that are shown as the unknown one, of the embedded tokens, of the weights from state to state,
-        between recurrent layers, of the pooled vector.
+    word_dropout, embedding_dropout, between_dropout, pooled_dropout : float
+        Rates: of words that are shown as the unknown one, of the embedded tokens, between layers, of the pooled vector.
+    state_dropout, recurrent_dropout : float
+        Rates: of the weights from state to state, and of the state on its way to the next step; of the latter the same
+        is dropped all through a text.
     variational : bool
         Whether what is dropped of a text's vectors stays so for all of it. Otherwise a mask is drawn for each distinct
         token of the batch and, between layers, for each step.
@@ -69,9 +79,10 @@ class Model:
     loss_name: str
     word_dropout: float
     embedding_dropout: float
-    state_dropout: float
     between_dropout: float
     pooled_dropout: float
+    state_dropout: float
+    recurrent_dropout: float
     variational: bool
     penalties: Penalties
     params: dict[str, Array]
@@ -122,7 +133,10 @@ class Model:
             return drop(x, self.between_dropout, rng, rows if streams is None else streams)
 
         weights, weight_masks = drop_state_weights(self._weights(), self.state_dropout, rng)
-        h, _, run = stack_forward(self.cell, weights, x, packing, groups=groups, between=between, keep=keep)
+        masks = draw_state_masks(weights, self.recurrent_dropout, rng, Places(sequences, N))
+        h, _, run = stack_forward(
+            self.cell, weights, x, packing, groups=groups, between=between, state_masks=masks, keep=keep
+        )
         with stage("output"):
             penalties = NO_PENALTIES if rng is None else self.penalties
             penalty = penalize(h, packing, penalties, packing.rows if part is None else part.packing.rows, N)
@@ -269,6 +283,7 @@ def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
         word_dropout=config.embedding.word_dropout,
         embedding_dropout=config.embedding.dropout,
         state_dropout=config.rnn.state_dropout,
+        recurrent_dropout=config.rnn.recurrent_dropout,
         between_dropout=config.rnn.dropout,
         pooled_dropout=config.dropout,
         variational=config.variational,

@@ -30,6 +30,7 @@ def stack_forward(
     groups: Grouping | None = None,
     initial: Sequence[State] | None = None,
     between: Drop | None = None,
+    state_masks: Sequence[Sequence[Array]] | None = None,
     keep: bool = True,
 ) -> tuple[Array, list[State], Any]:
     """Run layers over packed sequences.
@@ -50,6 +51,8 @@ def stack_forward(
         Of each layer of one direction, in packed order; zero when not given.
     between : callable, optional
         Drops out of the input of each layer but the first.
+    state_masks : sequence of sequence of ndarray of shape (N, H), optional
+        For each layer and direction, what its states are multiplied with where they are multiplied with Wh.
     keep : bool
         Keep what the backward pass needs.
 
@@ -89,6 +92,7 @@ def stack_forward(
                 reverse=d == 1,
                 keep=keep,
                 out=out[:, d * H : (d + 1) * H],
+                state_mask=None if state_masks is None else state_masks[layer][d],
             )
             runs.append(cache)
             finals.append((h, c))

@@ -13,7 +13,15 @@ from rnncli.config import TaggerConfig
 from rnncli.data.tagging.batches import FormBatch, TaggedBatch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.layers.affine import affine_backward, affine_forward
-from rnncli.layers.dropping import Places, drop, drop_state_weights, hide_words, undrop, undrop_state_weights
+from rnncli.layers.dropping import (
+    Places,
+    draw_state_masks,
+    drop,
+    drop_state_weights,
+    hide_words,
+    undrop,
+    undrop_state_weights,
+)
 from rnncli.layers.losses import masked_softmax_loss
 from rnncli.layers.pooling import (
     last_pooling_backward,
@@ -49,9 +57,11 @@ class Tagger:
         Recurrent layers over words.
     directions : tuple of str
         ``("fwd",)`` or ``("fwd", "bwd")``.
-    word_dropout, input_dropout, state_dropout, between_dropout, output_dropout : float
-        Rates: of words that are shown as the unknown one, of a word's numbers, of the weights from state to state of
-        the layers over words, between these, of the last states.
+    word_dropout, input_dropout, between_dropout, output_dropout : float
+        Rates: of words that are shown as the unknown one, of a word's numbers, between layers, of the last states.
+    state_dropout, recurrent_dropout : float
+        Rates, of the layers over words: of the weights from state to state, and of the state on its way to the next
+        step; of the latter the same is dropped all through a sentence.
     params : dict of str to ndarray
         The weights; what of a word's spelling is seen shows in which there are.
     frozen : tuple of str
@@ -63,9 +73,10 @@ class Tagger:
     directions: tuple[str, ...]
     word_dropout: float
     input_dropout: float
-    state_dropout: float
     between_dropout: float
     output_dropout: float
+    state_dropout: float
+    recurrent_dropout: float
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
 
@@ -81,6 +92,7 @@ class Tagger:
         rng: np.random.Generator | None = None,
         *,
         places: Places | None = None,
+        total: int | None = None,
         keep: bool = True,
     ) -> tuple[Array, Any]:
         """Compute the scores of every tag for every word.
@@ -93,6 +105,8 @@ class Tagger:
             For dropout; without it nothing is dropped (evaluation).
         places : Places, optional
             Which words of a larger batch these are.
+        total : int, optional
+            Sentences of that batch.
         keep : bool
             Keep what :meth:`backward` needs.
 
@@ -115,7 +129,11 @@ class Tagger:
             x, dropped = drop(x, self.input_dropout, rng, places)
         between = None if rng is None else lambda x: drop(x, self.between_dropout, rng, places)
         weights, weight_masks = drop_state_weights(self._weights("rnn"), self.state_dropout, rng)
-        h, _, run = stack_forward(self.cell, weights, x, packing, between=between, keep=keep)
+        N = len(packing.order)
+        # The words of step 0 stand in the order of the sentences, in a part as in the whole.
+        own = Places(np.arange(N), N) if places is None or total is None else Places(places.rows[:N], total)
+        masks = draw_state_masks(weights, self.recurrent_dropout, rng, own)
+        h, _, run = stack_forward(self.cell, weights, x, packing, between=between, state_masks=masks, keep=keep)
         with stage("output"):
             h, mask = drop(h, self.output_dropout, rng, places)
             logits, affine_cache = affine_forward(h, self.params["output.w"], self.params["output.b"])
@@ -316,6 +334,7 @@ def tagger_with(config: TaggerConfig, params: dict[str, Array]) -> Tagger:
         word_dropout=config.embedding.word_dropout,
         input_dropout=config.input_dropout,
         state_dropout=config.rnn.state_dropout,
+        recurrent_dropout=config.rnn.recurrent_dropout,
         between_dropout=config.rnn.dropout,
         output_dropout=config.dropout,
         params=params,

@@ -101,7 +101,7 @@ class TaggingWork:
         with stage("data"):
             batch = make_tagged_batch(self.train, items[mine])
             places = None if len(mine) == len(items) else part_of_words(lengths, mine)
-        logits, cache = self.model.forward(batch, rng, places=places)
+        logits, cache = self.model.forward(batch, rng, places=places, total=len(items))
         with stage("output"):
             loss, hits, dlogits = self.model.loss(logits, batch.y, int(lengths.sum()), self.smoothing)
         return Part(loss, hits, self.model.backward(dlogits, cache, spend=True))

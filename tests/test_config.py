@@ -240,7 +240,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("data: {train: {path: a}}", ":1: data.train.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb, imported)"),
         ("data: {train: {format: csv}}", ":1: data.train.path: is missing: file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz (text)"),
         # unknown keys
-        (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, state_dropout, forget_bias). Did you mean 'hidden'?"),
+        (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, state_dropout, recurrent_dropout, forget_bias). Did you mean 'hidden'?"),
         (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, init_from, data, model, optim, train). Did you mean optim.lr?"),
         (DATA + "xyzzy: 3", ":2: xyzzy: is not a key here (name, seed, task, init_from, data, model, optim, train)"),
         (DATA + '"a\\nb": 3', ":2: 'a\\nb': is not a key here (name, seed, task, init_from, data, model, optim, train)"),

@@ -277,6 +277,7 @@ def cell_rows() -> Iterator[tuple[str, Row]]:
             "bidirectional": True,
             "dropout": 0.5,
             "state_dropout": 0.5,
+            "recurrent_dropout": 0.5,
             **own,
         }.items():
             yield f"model.rnn[{cell}].{key}", Row(value, changes)

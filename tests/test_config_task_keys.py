@@ -113,7 +113,10 @@ LANGUAGE: dict[str, Row] = {
     "model.dropout": Row(0.5),
     "model.variational": Row(True, {"model": {"dropout": 0.5}}),
     "model.tied": Row(True, {"model": {"embedding": {"dim": 8}}}),
-    **cells({"hidden": 4, "layers": 2}, {"hidden": 5, "layers": 3, "dropout": 0.5, "state_dropout": 0.5}),
+    **cells(
+        {"hidden": 4, "layers": 2},
+        {"hidden": 5, "layers": 3, "dropout": 0.5, "state_dropout": 0.5, "recurrent_dropout": 0.5},
+    ),
 }
 TAGGING: dict[str, Row] = {
     **LOOP,
@@ -129,7 +132,14 @@ TAGGING: dict[str, Row] = {
     "model.dropout": Row(0.5),
     **cells(
         {"hidden": 3, "layers": 2},
-        {"hidden": 4, "layers": 3, "bidirectional": True, "dropout": 0.5, "state_dropout": 0.5},
+        {
+            "hidden": 4,
+            "layers": 3,
+            "bidirectional": True,
+            "dropout": 0.5,
+            "state_dropout": 0.5,
+            "recurrent_dropout": 0.5,
+        },
     ),
 }
 ALL = {"language": (LanguageConfig, LANGUAGE), "tagging": (TaggingConfig, TAGGING)}

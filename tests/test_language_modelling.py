@@ -17,7 +17,7 @@ from rnncli.training import StepDone, Validated
 
 RICH = {
     "embedding": {"dim": 5, "dropout": 0.2},
-    "rnn": {"cell": "lstm", "hidden": [6, 5], "dropout": 0.2, "state_dropout": 0.2},
+    "rnn": {"cell": "lstm", "hidden": [6, 5], "dropout": 0.2, "state_dropout": 0.2, "recurrent_dropout": 0.2},
     "dropout": 0.2,
     "variational": True,
     "tied": True,

@@ -387,6 +387,57 @@ PLANTS = [
         inputs="Wh",
     ),
     plant("states left in packed order", sequence._unsort, "out[order] = a", "out[...] = a", RAGGED_LSTM, inputs="h0"),
+    Plant(
+        "recurrent dropout of the state that a GRU carries on, both ways alike",
+        (
+            Edit(recurrent.recurrent_forward, "c_prev = c_prev if cell.has_cell_state else h_prev", "pass"),
+            Edit(
+                gru._step_backward_before,
+                "np.multiply(dh, z, out=dh)",
+                "np.multiply(dh, z, out=dh); dh *= 1 if mask is None else mask",
+            ),
+        ),
+        ("gru: masked states = masked weights",),
+    ),
+    plant(
+        "the mask of another sequence",
+        recurrent.recurrent_forward,
+        "state_mask[:n]",
+        "state_mask[::-1][:n]",
+        "lstm: masked states = masked weights",
+        "rnn: packed, recurrent dropout",
+    ),
+    plant(
+        "dWh from states that are not masked",
+        recurrent.recurrent_backward,
+        "prev_h *= cache.state_mask[packing.sequences]",
+        "pass",
+        "lstm: packed, recurrent dropout",
+        "model: recurrent dropout, gru",
+        inputs="Wh",
+    ),
+    plant(
+        "recurrent dropout not undone",
+        lstm._step_backward,
+        "np.multiply(dprev_h, mask, out=dprev_h)",
+        "pass",
+        "lstm: packed, recurrent dropout",
+        "model: recurrent dropout, lstm",
+    ),
+    plant(
+        "recurrent dropout not undone at the reset gate",
+        gru._step_backward_before,
+        "np.multiply(drh, mask, out=drh)",
+        "pass",
+        "gru: packed, recurrent dropout",
+    ),
+    plant(
+        "after: recurrent dropout not undone in the candidate",
+        gru._step_backward_after,
+        "np.multiply(tmp, mask, out=tmp)",
+        "pass",
+        "gru reset after: packed, recurrent dropout",
+    ),
     # ---- packing
     plant(
         "last steps dropped",

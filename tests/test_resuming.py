@@ -41,7 +41,7 @@ CELLS = [
 DEEP = {"layers": 2, "bidirectional": True, "dropout": 0.2}
 REGULARIZED = {
     "embedding": {"dim": 6, "dropout": 0.2, "word_dropout": 0.2},
-    "rnn": {"cell": "lstm", "hidden": 5, **DEEP, "state_dropout": 0.2},
+    "rnn": {"cell": "lstm", "hidden": 5, **DEEP, "state_dropout": 0.2, "recurrent_dropout": 0.2},
     "pooling": ["max", "attention"],
     "variational": True,
     "activation_penalty": 0.5,
@@ -292,6 +292,7 @@ REFUSED = [
     ("model.embedding.dropout", 0.5),
     ("model.rnn.hidden", 9),
     ("model.rnn.state_dropout", 0.5),
+    ("model.rnn.recurrent_dropout", 0.5),
     ("model.embedding.word_dropout", 0.5),
     ("model.pooling", "max"),
     ("optim.beta1", 0.5),

@@ -16,10 +16,11 @@ from rnncli.team import Member
 from rnncli.trained import load_trained
 from rnncli.training import StepDone, Validated
 
+STATES = {"state_dropout": 0.2, "recurrent_dropout": 0.2}
 RICH = {
     "embedding": {"dim": 5, "word_dropout": 0.2},
     "input_dropout": 0.2,
-    "rnn": {"cell": "lstm", "hidden": 4, "layers": 2, "bidirectional": True, "dropout": 0.2},
+    "rnn": {"cell": "lstm", "hidden": 4, "layers": 2, "bidirectional": True, "dropout": 0.2, **STATES},
     "dropout": 0.2,
 }
 NGRAMS = {"kind": "ngrams", "shortest": 2, "longest": 3, "buckets": 50}

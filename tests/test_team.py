@@ -19,7 +19,7 @@ RICH = {
 }
 REGULARIZED = {
     "embedding": {"dim": 8, "dropout": 0.3, "word_dropout": 0.3},
-    "rnn": {**RICH["rnn"], "state_dropout": 0.3},
+    "rnn": {**RICH["rnn"], "state_dropout": 0.3, "recurrent_dropout": 0.3},
     "pooling": ["max", "attention"],
     "dropout": 0.3,
     "variational": True,

@@ -24,6 +24,9 @@ class _StackConfig(Section):
     state_dropout: Dropout = Field(
         default=0.0, description="fraction of the weights from state to state zeroed in training, anew each window"
     )
+    recurrent_dropout: Dropout = Field(
+        default=0.0, description="fraction of the state zeroed on its way to the next step, the same for a whole window"
+    )
 
     @field_validator("hidden", mode="before")
     @classmethod

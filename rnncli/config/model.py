@@ -57,6 +57,9 @@ class _RecurrentConfig(Section):
     state_dropout: Dropout = Field(
         default=0.0, description="fraction of the weights from state to state zeroed in training, anew each batch"
     )
+    recurrent_dropout: Dropout = Field(
+        default=0.0, description="fraction of the state zeroed on its way to the next step, the same for a whole text"
+    )
 
     @field_validator("dropout")
     @classmethod

@@ -148,7 +148,7 @@ def _step_case(variant: Variant, rng: np.random.Generator) -> Case:
     return Case(inputs, partial(step, variant), partial(step_gradients, variant, inputs))
 
 
-def _packed_case(variant: Variant, rng: np.random.Generator, *, reverse: bool) -> Case:
+def _packed_case(variant: Variant, rng: np.random.Generator, *, reverse: bool, masked: bool = False) -> Case:
     """Distinct tokens' inputs, initial states given, and a loss that reads the final states besides all others."""
     cell, packing, groups = variant.cell, make_packing(np.array(LENGTHS)), group_rows(np.array(TOKENS))
     states = ("h0", "c0") if cell.has_cell_state else ("h0",)
@@ -160,13 +160,14 @@ def _packed_case(variant: Variant, rng: np.random.Generator, *, reverse: bool) -
     }
     if cell is GRU_RESET_AFTER and not variant.bhn:
         inputs["bhn"] = np.zeros(H)
+    mask = np.array([[0.0, 1.6], [1.6, 1.6], [1.6, 0.0], [0.0, 0.0]]) if masked else None
 
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         x, h0, Wx, Wh, b = (inputs[name] for name in ("x", "h0", "Wx", "Wh", "b"))
         more = [inputs["bhn"]] if "bhn" in inputs else []
         c0 = inputs.get("c0")
         h, final_h, final_c, cache = recurrent_forward(
-            cell, x, packing, h0, Wx, Wh, b, *more, groups=groups, c0=c0, reverse=reverse
+            cell, x, packing, h0, Wx, Wh, b, *more, groups=groups, c0=c0, reverse=reverse, state_mask=mask
         )
         return [h, final_h] if final_c is None else [h, final_h, final_c], cache
 
@@ -245,6 +246,14 @@ def _rows(variant: Variant) -> list[GradientCheck]:
         GradientCheck(
             f"{name}: packed, distinct tokens, final states{', reverse' if reverse else ''}",
             partial(_packed_case, variant, reverse=reverse),
+            limit=16,
+        )
+        for reverse in both
+    ]
+    rows += [
+        GradientCheck(
+            f"{name}: packed, recurrent dropout{', reverse' if reverse else ''}",
+            partial(_packed_case, variant, reverse=reverse, masked=True),
             limit=16,
         )
         for reverse in both

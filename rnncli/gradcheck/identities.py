@@ -200,6 +200,24 @@ def _not_kept(rng: np.random.Generator, *, variant: Variant, reverse: bool) -> P
         yield "final c", kept[2], not_kept[2]
 
 
+def _masked(rng: np.random.Generator, *, variant: Variant, reverse: bool) -> Pairs:
+    """Recurrent dropout: a mask of a sequence's state is as good as one of the rows of Wh, for that sequence alone."""
+    packing, groups, x, h0, weights, c0 = _packed_call(variant, rng)
+    mask = rng.integers(0, 2, (N, H)) * 1.25
+    cell, rows = variant.cell, x[groups.index]
+    h, final_h, _, _ = recurrent_forward(cell, rows, packing, h0, *weights, c0=c0, reverse=reverse, state_mask=mask)
+    for n, length in enumerate(packing.lengths):
+        own, alone = packing.sequences == n, make_packing(np.array([length]))
+        Wx, Wh, *more = weights
+        initial = None if c0 is None else c0[n : n + 1]
+        given = (Wx, mask[n][:, None] * Wh, *more)
+        states, final, _, _ = recurrent_forward(
+            cell, rows[own], alone, h0[n : n + 1], *given, c0=initial, reverse=reverse
+        )
+        yield f"h of sequence {n}", h[own], states
+        yield f"final h of sequence {n}", final_h[n], final[0]
+
+
 def _finals(rng: np.random.Generator, *, variant: Variant) -> Pairs:
     """Each sequence's final state is its state after its own last step, forward and reverse."""
     packing, groups, x, h0, weights, c0 = _packed_call(variant, rng)
@@ -223,6 +241,9 @@ def _rows(variant: Variant) -> Iterator[IdentityCheck]:
     if variant.cell is GRU_RESET_AFTER and not variant.bhn:
         return  # packed functions always take a bhn
     yield IdentityCheck(f"{name}: distinct tokens = looked-up rows", partial(_grouped, variant=variant))
+    masked = partial(_masked, variant=variant)
+    yield IdentityCheck(f"{name}: masked states = masked weights", partial(masked, reverse=False))
+    yield IdentityCheck(f"{name}: masked states = masked weights, reverse", partial(masked, reverse=True))
     yield IdentityCheck(f"{name}: scoring = training forward", partial(_not_kept, variant=variant, reverse=False))
     yield IdentityCheck(
         f"{name}: scoring = training forward, reverse", partial(_not_kept, variant=variant, reverse=True)

@@ -209,10 +209,12 @@ def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
     rates = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": {**deep, "dropout": 0.3}, "dropout": 0.3}
     yield "variational dropout", {**rates, "variational": True}
     for cell in ("rnn", "lstm", "gru"):
-        yield f"state dropout, {cell}", {"embedding": {"dim": 3}, "rnn": {**deep, "cell": cell, "state_dropout": 0.4}}
+        for key in ("state_dropout", "recurrent_dropout"):
+            section = {"embedding": {"dim": 3}, "rnn": {**deep, "cell": cell, key: 0.4}}
+            yield f"{key.replace('_', ' ')}, {cell}", section
     every = {
         "embedding": {"dim": 3, "dropout": 0.3, "word_dropout": 0.2},
-        "rnn": {**deep, "dropout": 0.3, "state_dropout": 0.3},
+        "rnn": {**deep, "dropout": 0.3, "state_dropout": 0.3, "recurrent_dropout": 0.2},
         "dropout": 0.3,
         "variational": True,
         "pooling": ["max", "attention"],

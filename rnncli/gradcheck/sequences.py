@@ -210,7 +210,7 @@ def _language_settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
     for name, own in cells.items():
         rnn = {"cell": name.split()[0], "hidden": 3, **own}
         yield f"{name}, carried state", {"embedding": {"dim": 2}, "rnn": rnn}, False
-        deep = {**rnn, "hidden": [3, 2], "dropout": 0.3, "state_dropout": 0.3}
+        deep = {**rnn, "hidden": [3, 2], "dropout": 0.3, "state_dropout": 0.3, "recurrent_dropout": 0.3}
         section = {"embedding": {"dim": 2, "dropout": 0.3}, "rnn": deep, "dropout": 0.3}
         yield f"{name}, two sizes, every dropout, documents", section, True
     lstm = {"cell": "lstm", "hidden": [4, 3]}
@@ -219,6 +219,7 @@ def _language_settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
     yield "lstm, tied, variational dropout", {**rates, "variational": True, "tied": True}, True
     yield "lstm, variational dropout", {**rates, "variational": True}, False
     yield "lstm, state dropout", {"embedding": {"dim": 3}, "rnn": {**lstm, "state_dropout": 0.5}}, False
+    yield "gru, recurrent dropout", {"embedding": {"dim": 3}, "rnn": {"cell": "gru", "recurrent_dropout": 0.5}}, True
 
 
 def _tagger_settings() -> Iterator[tuple[str, dict[str, Any], str | None]]:
@@ -229,7 +230,8 @@ def _tagger_settings() -> Iterator[tuple[str, dict[str, Any], str | None]]:
             rnn = {"cell": cell, "hidden": 2, "bidirectional": True}
             section = {"embedding": {"dim": 3}, "spelling": sizes, "rnn": rnn}
             yield f"{cell}, bidirectional, {spelling or 'words alone'}", section, spelling
-    deep = {"cell": "lstm", "hidden": 2, "layers": 2, "bidirectional": True, "dropout": 0.3, "state_dropout": 0.3}
+    deep = {"cell": "lstm", "hidden": 2, "layers": 2, "bidirectional": True, "dropout": 0.3}
+    deep |= {"state_dropout": 0.3, "recurrent_dropout": 0.3}
     every: dict[str, Any] = {"embedding": {"dim": 3, "word_dropout": 0.3}, "spelling": {"dim": 2, "hidden": 2}}
     yield (
         "lstm, 2 layers, characters, every dropout",

@@ -119,6 +119,35 @@ def drop_state_weights(
     return dropped, masks
 
 
+def draw_state_masks(
+    layers: Sequence[Sequence[Sequence[Array]]], rate: float, rng: np.random.Generator | None, places: Places
+) -> list[list[Array]] | None:
+    """Draw what the states of each layer are masked with on their way to the next step (Gal and Ghahramani 2016).
+
+    Parameters
+    ----------
+    layers : sequence of sequence of sequence of ndarray
+        For each layer and direction Wx, Wh and what else it has.
+    rate : float
+        Fraction of each state to zero.
+    rng : numpy.random.Generator or None
+        Moved on by a mask of all sequences for each layer and direction; None drops nothing.
+    places : Places
+        Which of the sequences of the whole batch each packed one is.
+
+    Returns
+    -------
+    list of list of ndarray of shape (N, H), or None
+        For :func:`rnncli.stacks.stack_forward`.
+    """
+    if rng is None or rate == 0:
+        return None
+    return [
+        [dropout_mask((places.total, len(own[1])), rate, rng, own[1].dtype)[places.rows] for own in directions]
+        for directions in layers
+    ]
+
+
 def undrop_state_weights(
     grads: list[list[tuple[Array, ...]]], masks: list[list[Array]] | None
 ) -> list[list[tuple[Array, ...]]]:

@@ -48,9 +48,19 @@ def _mix(h: Array, z: Array, n: Array, next_h: Array, tmp: Array) -> None:
 
 
 def _step_before(
-    weights: tuple[Array, Array], x: Array, h: Array, c: None, gates: Array, rh: Array, next_h: Array, tmp: Array
+    weights: tuple[Array, Array],
+    x: Array,
+    h: Array,
+    c: Array | None,
+    gates: Array,
+    rh: Array,
+    next_h: Array,
+    tmp: Array,
 ) -> None:
-    """Do one step: x (3, n, H) projected input; h (n, H) state; gates (3, n, H), rh and next_h (n, H) out."""
+    """Do one step: x (3, n, H) projected input; h (n, H) state; gates (3, n, H), rh and next_h (n, H) out.
+
+    Where h is masked for the products, c is the state itself.
+    """
     Wh_rz, Wh_n = weights
     r, z, n = gates
     r_z = gates[:2]
@@ -61,11 +71,11 @@ def _step_before(
     multiply(rh, Wh_n, out=n)
     np.add(n, x[2], out=n)
     np.tanh(n, out=n)
-    _mix(h, z, n, next_h, tmp)
+    _mix(h if c is None else c, z, n, next_h, tmp)
 
 
 def _step_after(
-    weights: tuple[Array, Array], x: Array, h: Array, c: None, gates: Array, q: Array, next_h: Array, tmp: Array
+    weights: tuple[Array, Array], x: Array, h: Array, c: Array | None, gates: Array, q: Array, next_h: Array, tmp: Array
 ) -> None:
     """Do one step; besides the gates, q = h Whn + bhn is kept."""
     Wh, bhn = weights
@@ -78,7 +88,7 @@ def _step_after(
     np.multiply(r, q, out=n)
     np.add(n, x[2], out=n)
     np.tanh(n, out=n)
-    _mix(h, z, n, next_h, tmp)
+    _mix(h if c is None else c, z, n, next_h, tmp)
 
 
 def _prepare_backward(Wh: Array, N: int, *more: Array) -> tuple[Array, Array]:
@@ -114,6 +124,7 @@ def _step_backward_before(
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
+    mask: Array | None,
 ) -> None:
     """Undo one step: da (n, 3H) and dprev_h (n, H) out; dh is used up; da may lie over the gates."""
     WhT_rz, WhT_n = weights
@@ -129,10 +140,14 @@ def _step_backward_before(
     np.multiply(dr, slope[0], out=dr)
     # dprev_h = dh z + drh r + [dr, dz] Wh_rz^T
     np.multiply(drh, r, out=drh)
+    if mask is not None:
+        np.multiply(drh, mask, out=drh)
     np.multiply(dh, z, out=dh)
     np.add(drh, dh, out=dh)
     split_gates(da, 3)[...] = dgates
     multiply(da[:, : 2 * H], WhT_rz, out=dprev_h)
+    if mask is not None:
+        np.multiply(dprev_h, mask, out=dprev_h)
     np.add(dprev_h, dh, out=dprev_h)
 
 
@@ -148,6 +163,7 @@ def _step_backward_after(
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
+    mask: Array | None,
 ) -> None:
     """Undo one step of the other form: n's recurrent part is r * q, so q's gradient is dn * r; dq may lie over q."""
     WhT_rz, WhT_n = weights
@@ -163,9 +179,13 @@ def _step_backward_after(
     # dprev_h = dh z + dq Whn^T + [dr, dz] Wh_rz^T
     np.multiply(dh, z, out=dh)
     multiply(dq, WhT_n, out=tmp)
+    if mask is not None:
+        np.multiply(tmp, mask, out=tmp)
     np.add(dh, tmp, out=dh)
     split_gates(da, 3)[...] = dgates
     multiply(da[:, : 2 * H], WhT_rz, out=dprev_h)
+    if mask is not None:
+        np.multiply(dprev_h, mask, out=dprev_h)
     np.add(dprev_h, dh, out=dprev_h)
 
 

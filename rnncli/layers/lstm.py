@@ -56,6 +56,7 @@ def _step_backward(
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
+    mask: Array | None,
 ) -> None:
     """Undo one step: da (n, 4H) and dprev_h (n, H) out; dc becomes dprev_c in place; da may lie over the gates."""
     i, f, o, g = gates
@@ -78,6 +79,8 @@ def _step_backward(
     np.multiply(dc, f, out=dc)
     np.multiply(left, right, out=split_gates(da, 4))
     multiply(da, WhT, out=dprev_h)
+    if mask is not None:
+        np.multiply(dprev_h, mask, out=dprev_h)
 
 
 def _weight_grads(da: Array, prev_h: Array, next_c: Array, dextra: Array) -> tuple[Array, ...]:

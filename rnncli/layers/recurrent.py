@@ -86,6 +86,7 @@ class Cache:
     h: Array  # (R, H), what the caller was given
     gates: Array  # (R, G*H): of each step, its (G, n, H) one after the other
     extra: Array  # (R, H): the cell state after each step, or what else the cell wants to see again
+    state_mask: Array | None = None  # (N, H)
     spent: bool = False  # gates and extra are gone
     dh: Array | None = None  # (R, H): where recurrent_backward is to leave the gradient of each state, if at all
 
@@ -151,6 +152,7 @@ def recurrent_forward(
     reverse: bool = False,
     keep: bool = True,
     out: Array | None = None,
+    state_mask: Array | None = None,
 ) -> tuple[Array, Array, Array | None, Cache | None]:
     """Run a cell over packed sequences.
 
@@ -178,6 +180,9 @@ def recurrent_forward(
         Keep what the backward pass needs; off when scoring.
     out : ndarray of shape (R, H), optional
         Where to write the result (one half of a bidirectional layer's rows).
+    state_mask : ndarray of shape (N, H), optional
+        What h is multiplied with where it is multiplied with Wh, the same at every step: recurrent dropout (Gal and
+        Ghahramani 2016, equation 7). Where a cell carries h on besides, as a GRU does, it does so whole.
 
     Returns
     -------
@@ -213,6 +218,7 @@ def recurrent_forward(
     ahead = min(R, max(N, AHEAD_PROJECTED if groups is None else AHEAD_LOOKED_UP))
     inputs = np.empty(G * ahead * H, dtype)
     tmp, h_buffer, c_buffer = np.empty((3, N, H), dtype)
+    masked = tmp if state_mask is None else np.empty((N, H), dtype)
 
     offsets = packing.offsets.tolist()
     steps = list(packing.steps(reverse=reverse))
@@ -234,6 +240,9 @@ def recurrent_forward(
             kept = slice(start, end) if keep else slice(0, n)
             h_prev = carry(h_t, h0, n, h_buffer)
             c_prev = carry(c_t, c0, n, c_buffer) if cell.has_cell_state else None
+            if state_mask is not None:
+                c_prev = c_prev if cell.has_cell_state else h_prev
+                h_prev = np.multiply(h_prev, state_mask[:n], out=masked[:n])
             h_t, c_t = h[start:end], extra[kept]
             cell.step(prepared, x_t, h_prev, c_prev, step_gates(gates[kept], G), c_t, h_t, tmp[:n])
 
@@ -241,7 +250,10 @@ def recurrent_forward(
     final_c = None
     if cell.has_cell_state:
         final_c = extra[final_rows] if keep else extra
-    cache = Cache(cell, x, groups, packing, reverse, (Wx, Wh, *more_weights), h0, h, gates, extra) if keep else None
+    if not keep:
+        return h, h[final_rows], final_c, None
+    weights = (Wx, Wh, *more_weights)
+    cache = Cache(cell, x, groups, packing, reverse, weights, h0, h, gates, extra, state_mask)
     return h, h[final_rows], final_c, cache
 
 
@@ -320,10 +332,13 @@ def recurrent_backward(
                 dstate_t,
                 scratch_t,
                 tmp_t,
+                None if cache.state_mask is None else cache.state_mask[:alive],
             )
 
     with stage("gradients", recurrent + 4.0 * cache.x.size * G * H):
         prev_h = states_before(cache.h, cache.h0, packing, reverse=cache.reverse)
+        if cache.state_mask is not None:
+            prev_h *= cache.state_mask[packing.sequences]
         dWh, *dmore = cell.weight_grads(da, prev_h, extra, dextra)
         dprojected = da if cache.groups is None else sum_by_group(da, cache.groups)
         dWx, db = cache.x.T @ dprojected, dprojected.sum(axis=0)

@@ -45,12 +45,15 @@ def _step_backward(
     dprev_h: Array,
     scratch: Array,
     tmp: Array,
+    mask: Array | None,
 ) -> None:
     """Undo one step: da (n, H) and dprev_h (n, H) out."""
     np.multiply(next_h, next_h, out=tmp)
     np.subtract(ONE, tmp, out=tmp)
     np.multiply(dh, tmp, out=da)
     multiply(da, WhT, out=dprev_h)
+    if mask is not None:
+        np.multiply(dprev_h, mask, out=dprev_h)
 
 
 def _weight_grads(da: Array, prev_h: Array, extra: Array, dextra: Array) -> tuple[Array, ...]:
