@@ -9,6 +9,7 @@ from rnncli.config import OptimConfig, RunConfig
 from rnncli.optim import SGD, Adam, Optimizer, UpdateRule
 from rnncli.tasks import task_of
 from rnncli.training import Settings, Trainer
+from rnncli.wide_models import BIAS, TABLE
 from rnncli.work import trained_weights
 
 
@@ -55,13 +56,20 @@ def build_trainer(config: RunConfig, data: Any) -> Trainer:
     if averages is not None:
         averages.first = max(0, total_steps - steps_per_epoch * (train.average_last or 0))
         averages.prepare(trained_weights(work.model))
-    return Trainer(work, Optimizer(update_rule(optim)), settings, plateau, averages=averages)
+    return Trainer(work, optimizer_of(config), settings, plateau, averages=averages)
 
 
 def averages_of(config: RunConfig) -> Averages | None:
     """Return the mean weights that a config asks for, still without any."""
     train = config.train
     return None if train.average is None and train.average_last is None else Averages(train.average)
+
+
+def optimizer_of(config: RunConfig) -> Optimizer:
+    """Return the optimizer that a config asks for, still without moments."""
+    ngrams = getattr(config.model, "ngrams", None)
+    own = {} if ngrams is None else dict.fromkeys((TABLE, BIAS), ngrams.lr / config.optim.lr)
+    return Optimizer(update_rule(config.optim), factors=own)
 
 
 def update_rule(optim: OptimConfig) -> UpdateRule:

@@ -6,12 +6,11 @@
 import traceback
 from typing import Any, NoReturn
 
-from rnncli.assembly import averages_of, update_rule
+from rnncli.assembly import averages_of, optimizer_of
 from rnncli.config import Config, RunConfig, parse_config
 from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import RnncliError
-from rnncli.models import Model, model_with
-from rnncli.optim import Optimizer
+from rnncli.models import Model
 from rnncli.packing import Array
 from rnncli.scoring import score
 from rnncli.tasks import task_of
@@ -19,6 +18,7 @@ from rnncli.tasks.base import Parcel
 from rnncli.tasks.classification import texts_of
 from rnncli.team import Member
 from rnncli.training import Trainer
+from rnncli.wide_models import classifier_with
 from rnncli.work import trained_weights
 from rnncli.workers.exchange import Exchange
 
@@ -108,7 +108,7 @@ def join(exchange: Exchange) -> NoReturn:
                 _train(exchange, config, message["facts"])
             assert isinstance(config, Config)
             texts = texts_of(exchange.place(), "texts")
-            score(model_with(config.model, exchange.place()), texts, exchange)
+            score(classifier_with(config.model, exchange.place()), texts, exchange)
     except RnncliError as error:
         exchange.abort(str(error), error.exit_code)
         raise
@@ -123,7 +123,8 @@ def _train(exchange: Exchange, config: RunConfig, facts: dict[str, Any]) -> NoRe
     data = task.unpack(config, Parcel(facts, exchange.place()))
     updates = exchange.broadcast()["updates"]
     work = task.join(config, data, exchange.place())
-    optimizer = Optimizer(update_rule(config.optim), updates, exchange.place())
+    optimizer = optimizer_of(config)
+    optimizer.step_count, optimizer.state = updates, exchange.place()
     averages = averages_of(config)
     if averages is not None:
         averages.state = exchange.place()

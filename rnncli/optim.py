@@ -196,11 +196,14 @@ class Optimizer:
         Updates made.
     state : dict of str to ndarray
         Moments as ``"m/embedding.W"``; zero until an array's first update.
+    factors : dict of str to float
+        What the learning rate is multiplied by for arrays that have one of their own; 1 for the others.
     """
 
     rule: UpdateRule
     step_count: int = 0
     state: dict[str, Array] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
 
     def prepare(self, params: dict[str, Array]) -> None:
         """Make the moments of parameters that have none yet."""
@@ -232,6 +235,7 @@ class Optimizer:
                 where = slice(grad.start, grad.start + len(grad.values))
                 arrays = [array.reshape(-1) for array in arrays]
             w, *moments = (array[where] for array in arrays)
-            new_w, new_moments = self.rule.update(w, values_of(grad), moments, self.step_count, lr)
+            own = lr * self.factors.get(name, 1.0)
+            new_w, new_moments = self.rule.update(w, values_of(grad), moments, self.step_count, own)
             for array, new in zip(arrays, [new_w, *new_moments], strict=True):
                 array[where] = new

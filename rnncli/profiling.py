@@ -18,6 +18,7 @@ STAGES = {
     "output": "pooling, output layer and loss, both ways",
     "backward": "the loop back",
     "gradients": "those of the weights, after the loop",
+    "n-grams": "found in the texts, their sums and gradients",
     "exchange": "gradients between processes, and waiting",
     "optimizer": "norm and update",
     "evaluation": "the validation part",

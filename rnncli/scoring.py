@@ -34,7 +34,7 @@ def score(model: Model, texts: EncodedTexts, exchange: Exchange = ALONE) -> Arra
         Scores whose softmax is the probabilities, in the order of the corpus; what rank 0 gets. The same bits for any
         number of processes.
     """
-    parts = [model.class_scores(np.empty((0, len(model.params["output.b"])), np.float32))]
+    parts = [model.class_scores(np.empty((0, model.logits), np.float32))]
     places = [np.empty(0, np.int64)]
     batches = scoring_batches(texts.lengths, SCORING_BATCH)
     for rows in islice(batches, exchange.rank, None, exchange.size):  # neighbours cost nearly the same

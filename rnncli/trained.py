@@ -15,6 +15,7 @@ from rnncli.errors import CheckpointError, ConfigError
 from rnncli.packing import Array
 from rnncli.tasks import task_of
 from rnncli.training import Trainer
+from rnncli.wide_models import ANY, INTEGERS
 from rnncli.work import trained_weights
 
 
@@ -126,11 +127,14 @@ def load_trained(path: Path, *, instead: str = "Use the one beside it: {beside}"
         ) from error
     # Sizes are compared before anything of that size is made: a file may claim any.
     params = {}
-    for name, shape in task.shapes(config, learned).items():
+    shapes = task.shapes(config, learned)
+    many = next((np.size(checkpoint.tensors.get(name, ())) for name, shape in shapes.items() if ANY in shape), 0)
+    for name, with_any in shapes.items():
         array = checkpoint.tensors.get(name)
-        if array is None or (array.shape, array.dtype) != (shape, np.dtype(np.float32)):
+        shape, dtype = tuple(many if n == ANY else n for n in with_any), "int32" if name in INTEGERS else "float32"
+        if array is None or (array.shape, array.dtype.name) != (shape, dtype):
             found = (
-                "is missing" if array is None else f"is {array.dtype} {array.shape}, its config says float32 {shape}"
+                "is missing" if array is None else f"is {array.dtype} {array.shape}, its config says {dtype} {shape}"
             )
             raise CheckpointError(f"tensor {name} {found}", where=str(path), remedy="Was it written by rnncli train?")
         params[name] = array

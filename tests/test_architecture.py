@@ -22,13 +22,14 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "attributions", "baselines", "gradcheck."}
+    {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck."}
     | {"embedded", "penalized", "pooled"},
     {"data"},
     {"tagging_metrics", "language_metrics"},
     {"config"},
     {"models", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"comparing", "confidence", "metrics_file"},
+    {"wide_models"},
     {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
     | {"gate_traces", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling", "score_functions"},
@@ -53,6 +54,7 @@ KNOWS_CONFIG = {
     *(
         "config",
         "models",
+        "wide_models",
         "taggers",
         "language_models",
         "tasks",

@@ -14,7 +14,7 @@ from rnncli.data.batches import make_batch
 from rnncli.data.dataset import EncodedTexts
 from rnncli.data.language.windows import document_starts
 from rnncli.data.tagging.batches import make_tagged_batch
-from rnncli.gradcheck.checks import Check, Inputs
+from rnncli.gradcheck.checks import Check
 from rnncli.gradcheck.models import ModelCase, model_rows, unsettle
 from rnncli.gradcheck.sequences import (
     LanguageCase,
@@ -27,6 +27,7 @@ from rnncli.language_modelling import LanguageWork
 from rnncli.packing import IntArray
 from rnncli.stacks import State
 from rnncli.tagging import TaggingWork
+from rnncli.wide_models import INTEGERS
 
 # Tokens kept of each text: ragged, one of length 1, the longest not first; few, because each element checked takes
 # four or more forward passes.
@@ -68,7 +69,10 @@ def configured_checks(config: RunConfig, data: Any) -> Sequence[Check]:
 
 
 def _model_case(work: Classifying, rng: np.random.Generator) -> ModelCase:
-    params: Inputs = {name: array.astype(np.float64) for name, array in work.model.params.items()}
+    params = {
+        name: array.copy() if name in INTEGERS else array.astype(np.float64)
+        for name, array in work.model.params.items()
+    }
     model = replace(work.model, params=params, frozen=())  # the gradient of what a run leaves alone is checked too
     unsettle(model, rng)
     texts = short_texts(work.train, rng)

@@ -15,6 +15,8 @@ from rnncli.layers import (
     affine_forward,
     attention_pooling_backward,
     attention_pooling_forward,
+    bag_backward,
+    bag_forward,
     binary_loss,
     dropout_backward,
     dropout_forward,
@@ -74,6 +76,14 @@ def _embedding(rng: np.random.Generator) -> Case:
 
     inputs: Inputs = {"W": rng.standard_normal((6, 2))}
     return Case(inputs, forward, lambda douts, cache: {"W": word_embedding_backward(douts[0], cache)})
+
+
+def _bag(rng: np.random.Generator, *, weighted: bool) -> Case:
+    # Rows that several sequences have, and one twice; a row that none has; a sequence without any.
+    rows, sequences = np.array([4, 0, 2, 4, 4, 0, 5]), np.array([0, 0, 0, 1, 1, 3, 3])
+    values = rng.standard_normal((7, 2)) if weighted else None
+    inputs: Inputs = {"W": rng.standard_normal((6, 2))}
+    return _case(inputs, lambda W: bag_forward(rows, sequences, 4, values, W), bag_backward)
 
 
 def _dropout(rng: np.random.Generator) -> Case:
@@ -170,6 +180,8 @@ CHECKS = (
     GradientCheck("affine", partial(_affine, shape=(4, 3))),
     GradientCheck("temporal affine", partial(_affine, shape=(4, 5, 3)), limit=60),
     GradientCheck("embedding, frequent and absent tokens", _embedding),
+    GradientCheck("bag of features", partial(_bag, weighted=False)),
+    GradientCheck("bag of features, each with a value", partial(_bag, weighted=True)),
     GradientCheck("dropout, mask fixed", _dropout),
     *(GradientCheck(f"pooling, ragged: {name}", partial(_pooling, name=name)) for name in _POOLINGS),
     GradientCheck("pooling, ragged: attention", _attention),

@@ -12,10 +12,12 @@ from rnncli.data.batches import Batch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.errors import GradientError
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
-from rnncli.models import Model, build_model
+from rnncli.models import Model
+from rnncli.ngrams import NgramCounts, bag_of, count_ngrams, occurrences
 from rnncli.optim import SparseRows
-from rnncli.packing import Array, make_packing
+from rnncli.packing import Array, IntArray, make_packing
 from rnncli.stacks import EMBEDDING_SCALE
+from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel, build_classifier
 
 VOCABULARY_SIZE = 11
 LENGTHS = (3, 1, 5, 2)
@@ -45,12 +47,13 @@ def model_case(given: ModelCase) -> Case:
     Returns
     -------
     Case
-        With the sparse gradient of the embedding written out, and its rows named.
+        With the sparse gradients of the embedding and of the n-grams written out, and their rows named.
     """
     model, batch = given.model, given.batch
+    trained = {name: array for name, array in model.params.items() if name not in (KEYS, RATIOS)}
 
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
-        assert inputs is model.params
+        assert inputs is trained
         logits, cache = model.forward(batch, np.random.default_rng(given.dropout_seed))
         loss, dlogits = model.loss(logits, batch.y, given.class_weights, given.smoothing)
         return [np.array(loss + model.penalty(cache))], (dlogits, cache)
@@ -62,7 +65,10 @@ def model_case(given: ModelCase) -> Case:
         return {name: douts[0] * grad for name, grad in dense.items()}
 
     hidden = [UNKNOWN_ID] if model.word_dropout else []
-    return Case(model.params, forward, backward, {"embedding.W": np.union1d(batch.ids, hidden).astype(np.int64)})
+    rows = {"embedding.W": np.union1d(batch.ids, hidden).astype(np.int64)}
+    if isinstance(model, WideModel):
+        rows[TABLE] = np.unique(bag_of(batch.ids, batch.packing, model.wide.orders, model.keys).rows)
+    return Case(trained, forward, backward, rows)
 
 
 def dense_gradient(name: str, grad: Array | SparseRows, shape: tuple[int, ...]) -> Array:
@@ -98,13 +104,33 @@ def model_identities(given: ModelCase) -> Pairs:
         alone.append(model.forward(own)[0][0])
     yield "logits, each text alone", logits, np.stack(alone)
     yield "logits, scoring", logits, model.forward(batch, keep=False)[0]
+    plain = logits
+    if isinstance(model, WideModel):
+        plain, sums = model.branches(logits)
+        yield "n-grams, added up one by one", sums, _sums_of_ngrams(model, batch)
+        model = model.recurrent
     if len(model.directions) == 2:
-        yield "logits, mirrored", logits, mirrored(model).forward(_backwards(batch))[0]
+        yield "logits, mirrored", plain, mirrored(model).forward(_backwards(batch))[0]
+    model = given.model
     losses = [model.loss(logits[n : n + 1], batch.y[n : n + 1])[0] for n in range(len(batch.y))]
     counts: Array = np.ones(batch.y.max() + 1) if given.class_weights is None else given.class_weights
     weights = counts[batch.y]
     mean = np.dot(losses, weights) / weights.sum()
     yield "loss", model.loss(logits, batch.y, given.class_weights)[0], mean
+
+
+def _sums_of_ngrams(model: WideModel, batch: Batch) -> Array:
+    """Add up what the n-grams of each text weigh, with loops."""
+    sums = []
+    for n in range(len(batch.packing.order)):
+        ids = batch.ids[batch.packing.sequences == n]
+        found = {int(row) for _, _, rows in occurrences(ids, model.wide.orders, model.keys) for row in rows}
+        total = model.params[BIAS].copy()
+        for row in sorted(found):
+            value = model.params[RATIOS][row] if RATIOS in model.params else 1.0
+            total += model.params[TABLE][row] * value
+        sums.append(total)
+    return np.stack(sums)
 
 
 def mirrored(model: Model) -> Model:
@@ -157,21 +183,30 @@ def unsettle(model: Any, rng: np.random.Generator) -> None:
     for name, array in model.params.items():
         if name in ("embedding.W", "spelling.W"):
             array *= 0.7 / EMBEDDING_SCALE
-        elif array.ndim == 1:
+        elif (array.ndim == 1 and name != KEYS) or name == TABLE:
             array += 0.3 * rng.standard_normal(array.shape)
 
 
 def _small_case(rng: np.random.Generator, *, settings: dict[str, Any], weighted: bool) -> ModelCase:
     config = ModelConfig.model_validate(settings)
     classes = 2 if config.loss == "binary" else 3
-    model = build_model(config, VOCABULARY_SIZE, classes, rng, dtype=np.float64)
-    unsettle(model, rng)
     packing = make_packing(np.array(LENGTHS))
     # Some tokens occur several times and others not at all; the most frequent is not the first.
     ids = rng.permutation(np.repeat([8, 4, 5, 0], [5, 3, 2, 1]))
     y = np.arange(len(LENGTHS)) % classes
+    model = build_classifier(config, VOCABULARY_SIZE, classes, rng, _counts(config, ids, classes), dtype=np.float64)
+    unsettle(model, rng)
     weights = np.array([0.5, 2.0, 1.25])[:classes] if weighted else None
     return ModelCase(model, Batch(ids, packing, y), weights, int(rng.integers(2**32)))
+
+
+def _counts(config: ModelConfig, ids: IntArray, classes: int) -> NgramCounts | None:
+    """Count the n-grams of some texts, which need not be those of the batch: some of it have no row."""
+    if config.ngrams is None:
+        return None
+    offsets = np.cumsum([0, *LENGTHS])
+    labels = np.arange(len(LENGTHS)) % classes
+    return count_ngrams(ids, offsets, labels, classes, orders=config.ngrams.orders, min_count=1, most=12)
 
 
 def _settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
@@ -225,6 +260,21 @@ def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "all of these", {**every, "activation_penalty": 1.0, "slowness_penalty": 3.0}
 
 
+def _wide() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, model section) of models with n-grams beside the recurrent layers."""
+    rnn = {"cell": "gru", "hidden": 2, "bidirectional": True}
+    ways = (
+        ("weight", "own", "softmax"),
+        ("start", "own", "binary"),
+        ("none", "joint", "softmax"),
+        ("weight", "joint", "binary"),
+    )
+    for bayes, branches, loss in ways:
+        ngrams = {"naive_bayes": bayes, "loss": branches, "dropout": 0.3}
+        section = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": rnn, "loss": loss, "ngrams": ngrams}
+        yield f"n-grams, naive Bayes {bayes}, {branches} loss, {loss}", section
+
+
 def model_rows(
     name: str, build: Callable[[np.random.Generator], ModelCase], limit: int
 ) -> tuple[GradientCheck, IdentityCheck]:
@@ -256,6 +306,6 @@ CHECKS: tuple[Check, ...] = tuple(
     for row in model_rows(f"model: {name}", partial(_small_case, settings=settings, weighted=weighted), limit=6)
 ) + tuple(
     row
-    for name, settings in _regularized()
+    for name, settings in (*_regularized(), *_wide())
     for row in model_rows(f"model: {name}", partial(_small_case, settings=settings, weighted=True), limit=6)
 )

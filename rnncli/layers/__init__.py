@@ -21,6 +21,7 @@ type computed in (float32 to train, float64 to check).
 from rnncli.layers.activations import log_softmax, sigmoid, softmax
 from rnncli.layers.affine import affine_backward, affine_forward, temporal_affine_backward, temporal_affine_forward
 from rnncli.layers.attention import attention_pooling_backward, attention_pooling_forward, attention_weights
+from rnncli.layers.bags import bag_backward, bag_forward
 from rnncli.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from rnncli.layers.embedding import word_embedding_backward, word_embedding_forward
 from rnncli.layers.gru import (
@@ -67,6 +68,8 @@ __all__ = [
     "attention_pooling_backward",
     "attention_pooling_forward",
     "attention_weights",
+    "bag_backward",
+    "bag_forward",
     "binary_loss",
     "dropout_backward",
     "dropout_forward",

@@ -13,12 +13,14 @@ from rnncli.config import Config
 from rnncli.data.dataset import Dataset, EncodedTexts, load_dataset
 from rnncli.data.vocabulary import UNKNOWN, Vocabulary
 from rnncli.errors import ConfigError, shown_on_one_line
-from rnncli.models import Model, build_model, model_with, weight_shapes
+from rnncli.models import Model
+from rnncli.ngrams import NgramCounts, count_ngrams
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
 from rnncli.tasks.vectors import Words, count_ids
-from rnncli.tasks.weights import Source, match_tokens, take_arrays
+from rnncli.tasks.weights import Source, match_keys, match_tokens, take_arrays
+from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, build_classifier, classifier_shapes, classifier_with
 from rnncli.workers.exchange import Anything, Exchange
 
 _TEXTS = ("ids", "offsets", "labels")
@@ -54,7 +56,8 @@ class Classification:
                 where="model.loss",
                 remedy="Use softmax",
             )
-        model = build_model(config.model, len(data.vocabulary), len(data.labels), generator(config.seed, "weights"))
+        sizes, rng = (len(data.vocabulary), len(data.labels)), generator(config.seed, "weights")
+        model = build_classifier(config.model, *sizes, rng, count_of(config, data))
         return self._work(config, data, model)
 
     def pack(self, data: Dataset, exchange: Exchange) -> Parcel:
@@ -76,7 +79,7 @@ class Classification:
 
     def join(self, config: Config, data: Dataset, params: dict[str, Array]) -> Classifying:
         """Return the work with weights that are given."""
-        return self._work(config, data, model_with(config.model, params))
+        return self._work(config, data, classifier_with(config.model, params))
 
     def digest(self, data: Dataset) -> str:
         """Return a digest of the encoded texts, the vocabulary and the labels."""
@@ -103,11 +106,11 @@ class Classification:
 
     def shapes(self, config: Config, learned: Labelled) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight."""
-        return weight_shapes(config.model, len(learned.vocabulary), len(learned.labels))
+        return classifier_shapes(config.model, len(learned.vocabulary), len(learned.labels))
 
     def network(self, config: Config, params: dict[str, Array]) -> Model:
         """Return the model."""
-        return model_with(config.model, params)
+        return classifier_with(config.model, params)
 
     def words(self, data: Dataset) -> Words:
         """Return the vocabulary."""
@@ -121,16 +124,19 @@ class Classification:
         """Start from another classifier's weights.
 
         The embeddings are matched by token, so the vocabularies may differ; the recurrent layers must be of one shape.
-        The output layer is taken over where the labels are the same, else it stays fresh.
+        The output layer is taken over where the labels are the same, else it stays fresh; so do the weights of n-grams
+        unless the vocabulary is the same too, as an n-gram is known by the ids of its tokens.
         """
         same_labels = source.learned.labels == data.labels
-        take_arrays(
-            network,
-            source,
-            where,
-            {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)},
-            lambda name: same_labels or not name.startswith("output."),
-        )
+        by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
+        fresh = set() if same_labels else {"output.w", "output.b"}
+        fresh |= {KEYS, RATIOS}
+        wide = KEYS in network.params and KEYS in source.model.params
+        if same_labels and data.vocabulary.tokens == source.learned.vocabulary.tokens and wide:
+            by_token[TABLE] = match_keys(network.params[KEYS], source.model.params[KEYS])
+        else:
+            fresh |= {TABLE, BIAS}
+        take_arrays(network, source, where, by_token, lambda name: name not in fresh)
 
     def _work(self, config: Config, data: Dataset, model: Model) -> Classifying:
         train = config.train
@@ -138,6 +144,35 @@ class Classification:
         return Classifying(
             model, data.train, data.valid, data.labels, train.batch_size, config.seed, weights, train.label_smoothing
         )
+
+
+def count_of(config: Config, data: Dataset) -> NgramCounts | None:
+    """Return the n-grams that a config's wide branch is to have, if it has one.
+
+    Raises
+    ------
+    ConfigError
+        If the training part has none often enough.
+    """
+    settings = config.model.ngrams
+    if settings is None:
+        return None
+    counts = count_ngrams(
+        data.train.ids,
+        data.train.offsets,
+        data.train.labels,
+        len(data.labels),
+        orders=settings.orders,
+        min_count=settings.min_count,
+        most=settings.max_ngrams,
+    )
+    if not len(counts.keys):
+        raise ConfigError(
+            f"{settings.min_count:,} is more than any n-gram has: none is in as many of the {len(data.train):,} texts",
+            where="model.ngrams.min_count",
+            remedy="Lower it",
+        )
+    return counts
 
 
 def texts_of(arrays: Mapping[str, Anything], name: str) -> EncodedTexts:

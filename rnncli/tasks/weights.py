@@ -84,6 +84,12 @@ def take_arrays(
             array[...] = given
 
 
+def match_keys(ours: Array, theirs: Array) -> Matched:
+    """Return the rows of the n-grams that two models have in common, in the one and in the other."""
+    _, mine, others = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
+    return mine, others
+
+
 def match_tokens(ours: Vocabulary, theirs: Vocabulary) -> Matched:
     """Return the ids of the tokens that two vocabularies have in common, in the one and in the other."""
     shared = [token for token in ours.tokens if token in theirs]

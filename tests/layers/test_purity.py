@@ -36,6 +36,7 @@ PAIRS = {
     "affine_forward": ([(N, D), (D, H), (H,)], layers.affine_forward),
     "temporal_affine_forward": ([(N, T, D), (D, H), (H,)], layers.temporal_affine_forward),
     "word_embedding_forward": ([(V, D)], lambda W: layers.word_embedding_forward(TOKENS, W)),
+    "bag_forward": ([(V, 2)], lambda W: layers.bag_forward(np.array([1, 3, 3]), np.array([0, 0, 2]), N, W[3:6], W)),
     "last_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.last_pooling_forward(h, PACKING)),
     "mean_pooling_forward": ([(PACKING.rows, H)], lambda h: layers.mean_pooling_forward(h, PACKING)),
     "attention_pooling_forward": (

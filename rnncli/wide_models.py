@@ -1,0 +1,233 @@
+"""A linear model of n-grams beside the recurrent one: two branches that read the same text and add up what they say.
+
+Which words and short phrases a text has is much of what there is to know of it, and a linear model learns that in
+seconds (Wang and Manning 2012); a recurrent network sees their order and what they do to each other. Direct connections
+from n-grams to the output go back to Mikolov et al. 2011, a "wide" part beside a "deep" one to Cheng et al. 2016.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncli.config import ModelConfig
+from rnncli.data.batches import Batch
+from rnncli.layers.bags import bag_backward_rows, bag_forward
+from rnncli.layers.losses import binary_loss, softmax_loss
+from rnncli.models import Model, build_model, model_with, weight_shapes
+from rnncli.ngrams import Bag, NgramCounts, bag_of, kept_by_dropout, log_count_ratios
+from rnncli.optim import Gradient, SparseRows
+from rnncli.packing import Array, IntArray
+from rnncli.profiling import stage
+
+KEYS, RATIOS, TABLE, BIAS = "ngrams.keys", "ngrams.ratios", "ngrams.W", "ngrams.b"
+INTEGERS = (KEYS,)
+ANY = -1
+START_SCALE = 0.05  # of the ratios, where they are the first weights: see docs/models.md
+
+
+class Wide(NamedTuple):
+    """How the wide branch is trained.
+
+    Attributes
+    ----------
+    orders : int
+        The longest n-gram, in tokens.
+    dropout : float
+        Fraction of a text's n-grams left out.
+    own_loss : bool
+        Whether each branch has its own loss, or the sum of their scores has one.
+    """
+
+    orders: int
+    dropout: float
+    own_loss: bool
+
+
+@dataclass
+class WideModel(Model):
+    """A recurrent classifier with a linear one beside it.
+
+    Its logits are those of both branches side by side: the recurrent one's, then K of the n-grams, which of two classes
+    is a single one, that of the second class.
+
+    Attributes
+    ----------
+    wide : Wide
+        How the wide branch is trained.
+    """
+
+    wide: Wide = field(kw_only=True)
+
+    @property
+    def sparse(self) -> tuple[str, ...]:
+        """The weights whose gradients are ``SparseRows``."""
+        return (*super().sparse, TABLE)
+
+    @property
+    def logits(self) -> int:
+        """How many logits a text has, of both branches together."""
+        return super().logits + len(self.params[BIAS])
+
+    @property
+    def keys(self) -> NDArray[np.int32]:
+        """The numbers of the n-grams that have a row; see :class:`rnncli.ngrams.NgramCounts`."""
+        return cast(NDArray[np.int32], self.params[KEYS])
+
+    @property
+    def recurrent(self) -> Model:
+        """The recurrent branch by itself, with these weights."""
+        own = {name: value for name, value in vars(self).items() if name != "wide"}
+        return Model(**own)
+
+    def forward(self, batch: Batch, rng: np.random.Generator | None = None, *, keep: bool = True) -> tuple[Array, Any]:
+        """Compute the logits of both branches; see :meth:`rnncli.models.Model.forward`."""
+        logits, cache = super().forward(batch, rng, keep=keep)
+        with stage("n-grams"):
+            bag, scale = bag_of(batch.ids, batch.packing, self.wide.orders, self.keys), 1.0
+            if rng is not None and self.wide.dropout:
+                whole = bag if batch.part is None else bag._replace(sequences=batch.part.sequences[bag.sequences])
+                kept = kept_by_dropout(whole, self.wide.dropout, int(rng.integers(2**63)))
+                bag, scale = Bag(bag.rows[kept], bag.sequences[kept]), 1 / (1 - self.wide.dropout)
+            values = self.params[RATIOS][bag.rows] if RATIOS in self.params else None
+            if scale != 1:
+                K = self.params[TABLE].shape[1]
+                factor = np.asarray(scale, logits.dtype)
+                values = np.full((len(bag.rows), K), factor) if values is None else values * factor
+            sums, bag_cache = bag_forward(*bag, len(batch.packing.order), values, self.params[TABLE])
+        return np.concatenate([logits, sums + self.params[BIAS]], axis=1), (*cache, bag_cache)
+
+    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+        """Compute the gradient of every parameter; see :meth:`rnncli.models.Model.backward`."""
+        *own, bag_cache = cache
+        dlogits, dsums = self.branches(dlogits)
+        grads: dict[str, Gradient] = {}
+        with stage("n-grams"):
+            grads[TABLE] = SparseRows(*bag_backward_rows(dsums, bag_cache))
+            grads[BIAS] = dsums.sum(axis=0)
+        return grads | super().backward(dlogits, tuple(own), spend=spend)
+
+    def loss(
+        self, logits: Array, y: IntArray, class_weights: Array | None = None, smoothing: float = 0.0
+    ) -> tuple[float, Array]:
+        """Compute the loss of a batch and its gradient; see :meth:`rnncli.models.Model.loss`.
+
+        It is the mean of the branches' own losses, or that of the sum of their scores.
+        """
+        weights = None if class_weights is None else class_weights[y]
+        if not self.wide.own_loss:
+            loss, dscores = softmax_loss(self.class_scores(logits), y, weights=weights, smoothing=smoothing)
+            return loss, self.class_scores_backward(dscores)
+        recurrent, sums = self.branches(logits)
+        first, drecurrent = super().loss(recurrent, y, class_weights, smoothing)
+        of_sums = binary_loss if sums.shape[1] == 1 else softmax_loss
+        second, dsums = of_sums(sums, y, weights=weights, smoothing=smoothing)
+        half = np.asarray(0.5, logits.dtype)
+        return (first + second) / 2, np.concatenate([drecurrent, dsums], axis=1) * half
+
+    def class_scores(self, logits: Array) -> Array:
+        """Return one score a class, shape (N, C), whose softmax is the model's probabilities.
+
+        Where each branch has its own loss, each gives whole probabilities, and the mean of their scores is taken (the
+        normalized geometric mean of the probabilities); otherwise they are parts of a sum.
+        """
+        recurrent, sums = self.branches(logits)
+        scores = super().class_scores(recurrent) + _of_classes(sums)
+        return scores * np.asarray(0.5, scores.dtype) if self.wide.own_loss else scores
+
+    def class_scores_backward(self, dscores: Array) -> Array:
+        """Return the gradient of the logits, of the shape of the logits, from that of the scores."""
+        first = dscores[:, 1:] if self.loss_name == "binary" else dscores
+        second = dscores[:, 1:] if self.params[TABLE].shape[1] == 1 else dscores
+        dlogits = np.concatenate([first, second], axis=1)
+        return dlogits * np.asarray(0.5, dlogits.dtype) if self.wide.own_loss else dlogits
+
+    def branches(self, logits: Array) -> tuple[Array, Array]:
+        """Return the logits of the recurrent branch and those of the n-grams."""
+        count = super().logits
+        return logits[:, :count], logits[:, count:]
+
+
+def _of_classes(sums: Array) -> Array:
+    """Return a score for each class; a single one is that of the second of two."""
+    return np.concatenate([np.zeros_like(sums), sums], axis=1) if sums.shape[1] == 1 else sums
+
+
+def build_classifier(
+    config: ModelConfig,
+    vocabulary_size: int,
+    classes: int,
+    rng: np.random.Generator,
+    counts: NgramCounts | None = None,
+    dtype: type = np.float32,
+) -> Model:
+    """Build a classifier with fresh weights.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The ``model`` section of a config.
+    vocabulary_size, classes : int
+        V and C.
+    rng : numpy.random.Generator
+        Draws the first weights.
+    counts : NgramCounts, optional
+        The n-grams of the training part, if the config has a wide branch; its first weights are zero, or the
+        log-count ratios times ``START_SCALE``.
+    dtype : type
+        float32 to train, float64 to check gradients.
+
+    Returns
+    -------
+    Model
+        A :class:`WideModel` if the config has ``ngrams``.
+    """
+    model = build_model(config, vocabulary_size, classes, rng, dtype)
+    if config.ngrams is None:
+        return model
+    assert counts is not None
+    ratios: Array = log_count_ratios(counts.texts).astype(dtype)
+    params: dict[str, Any] = {**model.params, KEYS: counts.keys}
+    if config.ngrams.naive_bayes == "weight":
+        params[RATIOS] = ratios
+    first = START_SCALE * ratios if config.ngrams.naive_bayes == "start" else np.zeros_like(ratios)
+    params |= {TABLE: first.astype(dtype), BIAS: np.zeros(ratios.shape[1], dtype)}
+    return classifier_with(config, params)
+
+
+def classifier_with(config: ModelConfig, params: dict[str, Array]) -> Model:
+    """Build a classifier of weights that there are; see :func:`rnncli.models.model_with`."""
+    model = model_with(config, params)
+    if config.ngrams is None:
+        return model
+    settings = config.ngrams
+    wide = Wide(settings.orders, settings.dropout, settings.loss == "own")
+    fixed = tuple(name for name in (KEYS, RATIOS) if name in params)
+    return WideModel(**{**vars(model), "frozen": (*model.frozen, *fixed)}, wide=wide)
+
+
+def classifier_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a classifier; see :func:`rnncli.models.weight_shapes`.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The ``model`` section of a config.
+    vocabulary_size, classes : int
+        V and C.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        Of float32, but for ``KEYS``, which are of int32. What only the training part tells, how many n-grams have a
+        row, is ``ANY``: the same number in each of the shapes.
+    """
+    shapes = weight_shapes(config, vocabulary_size, classes)
+    if config.ngrams is None:
+        return shapes
+    K = 1 if classes == 2 else classes
+    shapes[KEYS] = (ANY,)
+    if config.ngrams.naive_bayes == "weight":
+        shapes[RATIOS] = (ANY, K)
+    return shapes | {TABLE: (ANY, K), BIAS: (K,)}
