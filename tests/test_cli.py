@@ -23,6 +23,7 @@ COMMANDS = [
         ["compare"],
         ["metrics"],
         ["import"],
+        ["sweep"],
         ["gradcheck"],
         ["layers"],
         ["verify-resume"],
