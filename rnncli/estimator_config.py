@@ -76,12 +76,17 @@ def estimator_config(parameters: Mapping[str, Any], config: Mapping[str, Any] | 
         place = values
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = value.item() if isinstance(value, np.generic) else value  # as a grid of an array has them
+        place[last] = plain(value)
     values["data"]["train"] = _SOURCE
     values["seed"] = seed
     parsed = parse_config(values, _NAME)
     assert isinstance(parsed, Config)
     return parsed
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy, as a grid of an array has them, as one of Python; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _checked_copy(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rnncli.data.dataset import encode_parts
 from rnncli.data.rows import Row
 from rnncli.data.split import hold_back
 from rnncli.errors import ConfigError, DataError, RnncliError, shown_on_one_line
-from rnncli.estimator_config import DEFAULTS, KEYS, estimator_config
+from rnncli.estimator_config import DEFAULTS, KEYS, estimator_config, plain
 from rnncli.extras import require
 from rnncli.fitting import fit
 from rnncli.packing import Array
@@ -52,8 +52,8 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         Recurrent layers, one on top of the other.
     bidirectional : bool
         Read each text in both directions.
-    pooling : {"mean", "last", "max"}
-        How the states of a text become one vector.
+    pooling : {"mean", "last", "max", "attention"} or list of these
+        How the states of a text become one vector; a list puts several side by side.
     embedding_dim : int
         Numbers a token.
     embedding_dropout, dropout : float
@@ -73,7 +73,7 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     patience : int or None
         Validations without improvement before stopping; None makes all epochs.
     class_weight : "balanced", dict or None
-        What a text of each class counts in the training loss.
+        What a text of each class counts in the training loss; a class that a dict lacks counts 1.
     validation_fraction : float
         Part of the distinct texts that is held back; the model of the epoch that does best on them is kept. With 0 all
         texts are trained on, and the model of the last step is kept. Equal texts are all held back or none is, and each
@@ -173,20 +173,21 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_consistent_length(texts, y)
-        check_classification_targets(y)
         try:
+            check_classification_targets(y)
             self.classes_, classes = np.unique(y, return_inverse=True)
         except TypeError as error:  # of objects that have no order
             raise TextError(f"the classes of y cannot be sorted ({error})", remedy="Give numbers or strings") from None
         if len(self.classes_) < 2:
-            raise TextError(f"y has one class, {self.classes_[0]!r}; a classifier needs two or more classes")
+            raise TextError(f"y has one class, {self.classes_.tolist()[0]!r}; a classifier needs two or more classes")
         names = _label_names(self.classes_.tolist())
         rows = [Row(text, names[c], f"text {n}") for n, (text, c) in enumerate(zip(texts, classes, strict=True))]
         with _value_errors():
             given = {name: getattr(self, name) for name in KEYS}
             if isinstance(self.class_weight, dict):  # a class that y lacks is left for the training to refuse
                 known = dict(zip(self.classes_.tolist(), names, strict=True))
-                given["class_weight"] = {known.get(c, str(c)): weight for c, weight in self.class_weight.items()}
+                weights = {known.get(c, str(c)): w for c, w in self.class_weight.items()}
+                given["class_weight"] = dict.fromkeys(names, 1.0) | {name: plain(w) for name, w in weights.items()}
             config = estimator_config(given, self.config, _seed(self.random_state))
             data = encode_parts(config.data, *hold_back(rows, self.validation_fraction, config.seed))
             fitted = fit(config, data, ConsoleProgress(config.train.log_every) if self.verbose else None)

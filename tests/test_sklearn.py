@@ -160,7 +160,7 @@ def test_it_works_in_a_pipeline_and_in_searches():
 
 
 def test_a_grid_is_searched_by_two_processes():
-    grid = {"cell": ["gru", "rnn"], "hidden": np.array([4, 8]), "lr": [1e-9, 0.02]}
+    grid = {"hidden": np.array([4, 8]), "lr": [1e-9, 0.02]}
     search = GridSearchCV(small(epochs=6), grid, cv=2, n_jobs=2).fit(TEXTS, Y)
     assert search.best_params_["lr"] == 0.02
     assert search.best_score_ > 0.7
@@ -188,6 +188,13 @@ def test_every_parameter_changes_the_model():
     assert small(epochs=40, patience=1).fit(TEXTS, Y).n_iter_ < 40
     balanced = small(class_weight="balanced", epochs=2).fit(TEXTS[:-3], Y[:-3]).predict_proba(TEXTS)
     assert (balanced != small(epochs=2).fit(TEXTS[:-3], Y[:-3]).predict_proba(TEXTS)).any()
+
+
+def test_a_class_without_a_weight_counts_one():
+    expected = small(class_weight={"pos": 3, "neg": 1}, epochs=2).fit(TEXTS, Y).predict_proba(TEXTS)
+    for weights in ({"pos": 3}, {np.str_("pos"): np.float32(3)}, {"neg": np.int64(1), "pos": 3.0}):
+        found = small(class_weight=weights, epochs=2).fit(TEXTS, Y).predict_proba(TEXTS)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_it_says_what_it_does_when_asked(capsys):
@@ -255,6 +262,8 @@ def test_parameters_that_cannot_be_are_refused_when_it_fits(parameters, what):
         (TEXTS, None, "requires y to be passed"),
         (TEXTS, Y[:-1], "inconsistent numbers of samples"),
         (TEXTS, ["pos"] * 24, "needs two or more classes"),
+        (TEXTS, [5] * 24, "y has one class, 5;"),
+        (TEXTS, np.array(["pos", None] * 12, object), "cannot be sorted"),
         (TEXTS, np.linspace(0, 1, 24), "continuous"),
         (["a", "a"], ["x", "y"], "Set validation_fraction to 0"),
         ([""] * 24, Y, "Set validation_fraction to 0"),
