@@ -10,7 +10,8 @@ from tiny_runs import tiny_values, write_config, write_csv
 
 import rnncli.exporting
 from rnncli.errors import RnncliError
-from rnncli.exporting import FORMATS, Fact, Format, whole_or_nothing
+from rnncli.exporting import FORMATS, Fact, Format
+from rnncli.exporting.places import whole_or_nothing
 
 
 @pytest.fixture
@@ -26,9 +27,14 @@ class Written:
 
     def __init__(self, monkeypatch):
         self.fails = None
-        self.folder = False
-        monkeypatch.setitem(FORMATS, "onnx", Format("rnncli.exporting.written", "-written.bin", "for a test"))
+        self.monkeypatch = monkeypatch
+        self.make(folder=False)
         monkeypatch.setattr(rnncli.exporting, "import_module", lambda name: self)
+
+    def make(self, *, folder):
+        self.folder = folder
+        form = Format("rnncli.exporting.written", "-written.bin", "for a test", folder)
+        self.monkeypatch.setitem(FORMATS, "onnx", form)
 
     def export(self, trained, path):
         if self.folder:
@@ -76,13 +82,42 @@ def test_programs_get_the_same_as_json(cli, checkpoint, written):
 
 
 def test_a_folder_is_one_too(cli, checkpoint, written):
-    written.folder = True
-    Path("y").mkdir()  # an empty one is as good as none
-    assert "wrote       y (1.5 kB)" in export(cli, checkpoint, "--output", "y").out
-    assert sorted(file.name for file in Path("y").iterdir()) == ["more", "weights"]
+    written.make(folder=True)
+    Path("y").mkdir()
+    empty = Path("y").stat().st_ino
+    for output in ("y", "new"):
+        assert f"wrote       {output} (1.5 kB)" in export(cli, checkpoint, "--output", output).out
+        assert sorted(file.name for file in Path(output).iterdir()) == ["more", "weights"]
+    assert Path("y").stat().st_ino == empty  # a shell that is in it stays in it
     line = cli.refused("export", checkpoint, "--to", "onnx", "--output", "y", code=2)
-    assert line == "rnncli: --output y: is a folder with something in it. Name one that is not there yet"
+    assert line == "rnncli: --output y: is a folder with something in it. Name one that is empty or not there yet"
     assert left_behind() == []
+
+
+def test_a_file_does_not_replace_a_folder_nor_a_folder_a_file(cli, checkpoint, written):
+    Path("y").mkdir()
+    line = cli.refused("export", checkpoint, "--to", "onnx", "--output", "y", code=2)
+    assert line == "rnncli: --output y: is a folder. Name a file, which may be one in it"
+    written.make(folder=True)
+    Path("z").write_text("earlier")
+    line = cli.refused("export", checkpoint, "--to", "onnx", "--output", "z", code=2)
+    assert line == "rnncli: --output z: is a file, and a folder is written. Name one that is not there yet"
+    assert Path("z").read_text() == "earlier"
+
+
+def test_what_cannot_all_be_moved_into_a_folder_is_not(cli, checkpoint, written, monkeypatch):
+    written.make(folder=True)
+    Path("y").mkdir()
+    replace = os.replace
+
+    def interrupted(source, target):
+        if Path(target).name == "weights":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    assert export(cli, checkpoint, "--output", "y").code == 130
+    assert list(Path("y").iterdir()) == []
 
 
 def test_an_earlier_file_is_replaced_as_a_whole_and_keeps_its_rights(cli, checkpoint, written):
@@ -98,13 +133,14 @@ def test_an_earlier_file_is_replaced_as_a_whole_and_keeps_its_rights(cli, checkp
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("error", [RnncliError("no"), OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_leaves_what_was_there_and_nothing_else(cli, checkpoint, written, error, folder):
-    written.fails, written.folder = error, folder
-    Path("y").write_text("earlier")
+    written.make(folder=folder)
+    written.fails = error
+    Path("y").mkdir() if folder else Path("y").write_text("earlier")
     done = export(cli, checkpoint, "--output", "y")
     assert done.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert not done.out
     assert "Traceback" not in done.err
-    assert Path("y").read_text() == "earlier"
+    assert list(Path("y").iterdir()) == [] if folder else Path("y").read_text() == "earlier"
     assert left_behind() == []
     if isinstance(error, OSError):
         assert done.failed() == (

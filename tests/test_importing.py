@@ -1,5 +1,6 @@
 # ruff: noqa: E501 (each message stands on one line, as it is printed)
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -352,15 +353,17 @@ def test_a_resumed_run_says_that_its_checkpoint_was_imported(cli, workdir):
         (lambda t: t.pop("encoder.lstm.bias_hh_l0"), "has no tensor encoder.lstm.bias_hh_l0"),
         (lambda t: t.update({"encoder.lstm.weight_ih_l0": np.zeros((12, 3))}), "encoder.lstm.weight_ih_l0 is (12, 3); beside the other tensors it would be (16, any)"),
         (lambda t: t.update({"encoder.lstm.weight_hh_l0": np.zeros((8, 4))}), "is of no cell"),
+        (lambda t: t.update({"encoder.lstm.weight_hh_l0": np.zeros((16, 0))}), "is of no cell"),
+        (lambda t: t.update({f"encoder.lstm.weight_hh_l{'9' * 5000}": np.zeros((16, 4))}), "has tensors that no model of rnncli has"),
         (lambda t: t.update({"encoder.lstm.weight_hr_l0": np.zeros((2, 4))}), "proj_size"),
         (lambda t: t.update(lstm(prefix="second.")), "has several recurrent modules (encoder.lstm., second.)"),
         (lambda t: [t.pop(name) for name in [*t] if "lstm" in name], "has no recurrent layer"),
         (lambda t: t.update({"embed.weight": np.zeros((5, 3))}), "has no embedding of shape (4, 3), which is what the vocabulary"),
         (lambda t: t.update({"fc.weight": np.zeros((3, 4))}), "has no output layer of shape (1, 4) or (2, 4), which is what the labels and"),
         (lambda t: t.update({"norm.weight": np.zeros(4), "norm.bias": np.zeros(4)}), "has tensors that no model of rnncli has (norm.bias, norm.weight)"),
-        (lambda t: t.update({"word.weight": np.zeros((4, 3)), "other.weight": t.pop("embed.weight")}), "other.weight, word.weight could each be the embedding"),
+        (lambda t: t.update({"word.weight": np.zeros((4, 3)), "other.weight": t.pop("embed.weight")}), "other.weight, word.weight could each be the embedding, of shape (4, 3). Call the embedding's key embedding.weight"),
         (lambda t: t.update({"fc.bias": np.zeros(3)}), "fc.bias is (3,), fc.weight (2, 4)"),
-        (lambda t: t.update({"fc.bias": np.array([0, np.nan])}), "tensor fc.bias has numbers that are not finite"),
+        (lambda t: t.update({"fc.bias": np.array([0, np.nan])}), "tensor fc.bias has numbers that are not finite in float32"),
     ],
 )  # fmt: skip
 def test_modules_that_do_not_fit(cli, workdir, change, named):
@@ -388,6 +391,7 @@ def without(option):
         ((*ASK, "--unknown", "film"), 1, "vocab.txt: has both 'film' and <unk>"),
         ((*ASK, "--unknown", "nil"), 1, "vocab.txt: has no token 'nil'"),
         ((*ASK, "--set", "model.depth=3"), 2, "model.depth"),
+        ((*without("--set"), "--set", "model=3"), 2, "command line: model: 3 is not allowed"),
         ((*ASK, "--config", "nothing.yaml"), 2, "nothing.yaml: there is no such file"),
     ],
 )  # fmt: skip
@@ -450,6 +454,8 @@ def test_other_files(cli, workdir):
         assert "bad.safetensors: is not a whole safetensors file" in cli.refused("import", "bad.safetensors", *ASK)
     assert "no such file" in cli.refused("import", "none.safetensors", *ASK)
     assert "is a folder" in cli.refused("import", ".", *ASK)
+    save_file({"a": np.array([1e300])}, "large.safetensors")
+    assert "tensor a has numbers that are not finite in float32" in cli.refused("import", "large.safetensors", *ASK)
     save_file({"a": np.zeros(3, np.int64)}, "ints.safetensors")
     assert "tensor a is I64" in cli.refused("import", "ints.safetensors", *ASK)
 
@@ -464,7 +470,18 @@ def test_checkpoints_and_inputs_are_safe(cli, workdir):
         assert re.search(rf"--output {name}: is .* it would replace", line)
         assert Path(name).read_bytes() == before
     line = cli.refused("import", "mine.safetensors", *ASK, "--output", "no/such/c.safetensors")
-    assert "no/such/c.safetensors: cannot be written: there is no folder no/such. Make it" in line
+    assert f"no/such/c.safetensors: cannot be written: there is no folder {workdir / 'no/such'}. Make it" in line
+    Path("folder").mkdir()
+    line = cli.refused("import", "mine.safetensors", *ASK, "--output", "folder", code=2)
+    assert line == "rnncli: --output folder: is a folder. Name a file, which may be one in it"
+    Path("link").symlink_to("folder/c.safetensors")
+    assert cli("import", "mine.safetensors", *ASK, "--output", "link").code == 0
+    assert Path("link").is_symlink()
+    assert Path("folder/c.safetensors").is_file()
+    os.mkfifo("pipe")  # as a device, which root could replace
+    line = cli.refused("import", "mine.safetensors", *ASK, "--output", "pipe", code=2)
+    assert "--output pipe: is neither a file nor a folder" in line
+    assert Path("pipe").is_fifo()
     Path("c.safetensors").unlink()
     assert "rnncli import" in cli.refused("eval", "mine.safetensors")
 

@@ -8,7 +8,8 @@ import click
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.outputs import data_files, refuse_to_overwrite
 from rnncli.errors import shown_on_one_line
-from rnncli.exporting import FORMATS, OPTION, export_as
+from rnncli.exporting import FORMATS, export_as
+from rnncli.exporting.places import OPTION
 from rnncli.trained import load_trained
 
 _LIST = "\n".join(f"{name:<10} {form.summary}" for name, form in FORMATS.items())

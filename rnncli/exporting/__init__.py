@@ -1,17 +1,12 @@
 """Trained models as other tools read them: one module a format, imported when that format is asked for."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnncli.errors import ConfigError, RnncliError, elsewhere, unwritable
+from rnncli.exporting.places import whole_or_nothing
 from rnncli.trained import Trained
-
-OPTION = "--output"
 
 
 class Fact(NamedTuple):
@@ -47,11 +42,14 @@ class Format(NamedTuple):
         What is put after the stem of a checkpoint's name where no output is given.
     summary : str
         What it is, in a few words.
+    folder : bool
+        Whether it is a folder, and not a file.
     """
 
     module: str
     ending: str
     summary: str
+    folder: bool = False
 
 
 FORMATS = {
@@ -60,7 +58,9 @@ FORMATS = {
         "rnncli.exporting.torch_weights", "-torch.safetensors", "a state dict whose keys torch.nn modules have"
     ),
     "keras-npz": Format("rnncli.exporting.keras_npz", "-keras.npz", "arrays in the layouts of Keras 3"),
-    "numpy": Format("rnncli.exporting.numpy_folder", "-numpy", "a folder with a predict.py that needs NumPy alone"),
+    "numpy": Format(
+        "rnncli.exporting.numpy_folder", "-numpy", "a folder with a predict.py that needs NumPy alone", folder=True
+    ),
 }
 
 
@@ -74,7 +74,7 @@ def export_as(name: str, trained: Trained, path: Path) -> list[Fact]:
     trained : Trained
         With the weights to write; see :meth:`rnncli.trained.Trained.use_average`.
     path : Path
-        The file or folder; a file of that name is replaced, as a whole or not at all.
+        The file or folder; an earlier file is replaced, as a whole or not at all, a folder must be new or empty.
 
     Returns
     -------
@@ -87,54 +87,12 @@ def export_as(name: str, trained: Trained, path: Path) -> list[Fact]:
         If the model has no equal in the format, what was written does not compute what the model does, or it cannot
         be written.
     """
-    export: Export = import_module(FORMATS[name].module).export
-    with whole_or_nothing(path) as unfinished:
+    form = FORMATS[name]
+    with whole_or_nothing(path, folder=form.folder) as unfinished:
+        export: Export = import_module(form.module).export
         facts = export(trained, unfinished)
         size = sum(file.stat().st_size for file in [unfinished, *unfinished.rglob("*")] if file.is_file())
     return [Fact("bytes", size, _size(size)), *facts]
-
-
-@contextmanager
-def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """Give a name beside a file or folder for what takes its place at the end of the ``with``, without an error in it.
-
-    Parameters
-    ----------
-    path : Path
-        May exist as a file, or as an empty folder.
-
-    Yields
-    ------
-    Path
-        Does not exist; has the same ending.
-
-    Raises
-    ------
-    RnncliError
-        If it cannot be written.
-    """
-    target = Path(os.path.realpath(path))
-    if target.is_dir() and any(target.iterdir()):
-        raise ConfigError(
-            "is a folder with something in it", where=f"{OPTION} {path}", remedy="Name one that is not there yet"
-        )
-    if target.exists() and not target.is_file() and not target.is_dir():
-        raise ConfigError("is neither a file nor a folder", where=f"{OPTION} {path}", remedy="Name a file or folder")
-    unfinished = target.with_name(f".rnncli-export-{os.getpid()}{target.suffix}")
-    try:
-        yield unfinished
-        if target.is_dir():
-            target.rmdir()
-        elif target.exists() and unfinished.is_file():
-            shutil.copymode(target, unfinished)
-        os.replace(unfinished, target)
-    except OSError as error:
-        raise RnncliError(
-            unwritable(path, error), where=str(path), remedy=elsewhere(error, f"choose another place for {OPTION}")
-        ) from error
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
 
 
 def _size(count: int) -> str:

@@ -8,6 +8,7 @@ from rnncli.config import AnyConfig, Config, LanguageConfig, TaggingConfig
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.exporting import Fact
 from rnncli.exporting.learned import facts_of
+from rnncli.exporting.places import usable_place
 from rnncli.exporting.torch_weights import KEY
 from rnncli.importing.exported import read_exported
 from rnncli.importing.foreign import Given, read_foreign
@@ -48,9 +49,10 @@ def import_weights(path: Path, output: Path, given: Given) -> list[Fact]:
     RnncliError
         If the file cannot be read, is no model that rnncli has, or does not fit what is given.
     """
-    if not output.parent.is_dir():
+    place = usable_place(output)
+    if not place.parent.is_dir():
         raise RnncliError(
-            f"cannot be written: there is no folder {output.parent}",
+            f"cannot be written: there is no folder {place.parent}",
             where=str(output),
             remedy="Make it, or name a file in another one with --output",
         )
@@ -71,7 +73,7 @@ def import_weights(path: Path, output: Path, given: Given) -> list[Fact]:
     # What a run goes on from is missing: moments, generators, the place in the data. See rnncli.resuming.
     progress = {"step": step, "imported": path.name}
     about = {"rnncli_version": __version__, "config": config.model_dump(mode="json"), **stored.metadata}
-    save_checkpoint(output, params, {**about, "progress": progress}, vocabulary=stored.tokens)
+    save_checkpoint(place, params, {**about, "progress": progress}, vocabulary=stored.tokens)
     parameters = sum(array.size for array in params.values())
     return [
         Fact("model", config.model.model_dump(mode="json"), _model(config)),

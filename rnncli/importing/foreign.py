@@ -104,8 +104,9 @@ def _config(path: Path, given: Given) -> loading.Loaded:
     else:
         base = {"name": usable_name(path.stem), "data": {"train": {"format": "imported", "path": str(path)}}}
         loaded = loading.from_values(base, "command line", given.overrides)
-    model = loaded.data.get("model", {})
-    if loaded.data.get("task", "classification") == "classification" and "pooling" not in (model or {}):
+    model = loaded.data.get("model") or {}
+    is_section = isinstance(model, dict)  # what else it may be is refused with the config
+    if loaded.data.get("task", "classification") == "classification" and is_section and "pooling" not in model:
         raise ConfigError(
             "is what weights do not say: how the states of a text become one vector",
             where="model.pooling",

@@ -10,7 +10,7 @@ from rnncli.errors import CheckpointError
 from rnncli.exporting.torch_layout import GATES, SUFFIXES, from_torch
 from rnncli.packing import Array
 
-_RECURRENT = re.compile(r"(.*?)(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?")
+_RECURRENT = re.compile(r"(.*?)(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d{1,4})(_reverse)?")
 
 
 class Recurrent(NamedTuple):
@@ -77,7 +77,7 @@ def find_recurrent(tensors: Mapping[str, Array], where: str) -> Recurrent:
     layers = 1 + max(int(match[3]) for match in matches.values())
     both = any(match[4] for match in matches.values())
     state = _tensor(tensors, f"{prefix}weight_hh_l0", None, where)
-    rows, hidden = state.shape if state.ndim == 2 else (0, 1)
+    rows, hidden = state.shape if state.ndim == 2 and state.size else (0, 1)
     cell = {gates: name for name, gates in GATES.items()}.get(rows // hidden if rows % hidden == 0 else 0)
     if cell is None:
         raise CheckpointError(
@@ -205,7 +205,8 @@ def find_tables(
 
 def shown(names: Sequence[str]) -> str:
     """Return the first of some names."""
-    return ", ".join(name or "''" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(name[:80] or "''" for name in names[:5]) + more
 
 
 def _one(
@@ -227,7 +228,7 @@ def _one(
         raise CheckpointError(
             f"{shown(fits)} could each be the {what}, of shape {sizes}",
             where=where,
-            remedy=f"Call the {what}'s key {hints[0]}....weight",
+            remedy=f"Call the {what}'s key {what.split()[0]}.weight",
         )
     there = shown([f"{name} {shapes[name]}" for name in names]) or "no tensor that could be"
     raise CheckpointError(

@@ -126,7 +126,8 @@ def _as_float32(path: Path, name: str, piece: Any) -> Array:
             where=str(path),
             remedy="Save it with tensor.float()",
         )
-    array = np.array(piece[:] if piece.get_shape() else piece[...], dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        array = np.array(piece[:] if piece.get_shape() else piece[...], dtype=np.float32)
     if not np.isfinite(array).all():
-        raise CheckpointError(f"tensor {name} has numbers that are not finite", where=str(path))
+        raise CheckpointError(f"tensor {name} has numbers that are not finite in float32", where=str(path))
     return array
