@@ -147,7 +147,7 @@ def _strongest(explanation: Explanation, top: int) -> list[str]:
         cells.append(f'<td class="bar"><div class="{side}" style="width: {width:.1f}%"></div></td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return [
-        "<h3>The strongest words</h3>",
+        f"<h3>The strongest {explanation.subject.noun}s</h3>",
         f'<div class="scroll" tabindex="0"><table class="bars">{"".join(rows)}</table></div>',
     ]
 

@@ -139,7 +139,7 @@ class Explanation:
                 pieces.append(_between(text[place:start], cut_off=start == first))
             if end > place:  # of two tokens made from one character the first one gets it
                 pieces.append(Piece(text[max(start, place) : end], push, not known, attention=weight))
-            place = max(place, end)
+            place = end
         if text[last:]:
             pieces.append(_between(text[last:], cut_off=True))
         return pieces

@@ -1,5 +1,7 @@
 """An explanation on a terminal, wide or narrow, with colours or without."""
 
+import re
+
 import click
 import numpy as np
 import pytest
@@ -82,10 +84,32 @@ def test_a_text_that_does_not_fit_keeps_its_strongest_lines(height):
     assert f"({len(everything) - len(shown)} lines" in lines[-1]
 
 
+def test_what_the_other_words_push_is_added_up():
+    explanation = explain(classifier(CELLS[1]), LONG)
+    lines = explanation_lines(explanation, look(100, colours=False, top=2))
+    rest = explanation.scores[explanation.strongest()[2:]].sum()
+    assert any(re.fullmatch(rf"the other 358 words: \{rest:+.2f}\d* together", line) for line in lines)
+
+
+def test_gates_are_counted_by_how_far_they_are_open():
+    trace = explain(classifier(CELLS[1]), "good film").trace()
+    layer = trace.layers[0]
+    gate = np.repeat([0.05, 0.5, 0.95, 0.99], [1, 6, 2, 1])[None]
+    trace = trace._replace(layers=[layer._replace(values={**layer.values, "i": gate})])
+    lines = trace_lines(trace, 0.9, look(100))
+    assert "(the loss's: 0.1 of it)" in lines[0]
+    assert any(line.split() == ["rnn0.fwd", "i", f"{gate.mean():.2f}", "10%", "30%"] for line in lines)
+
+
 def test_of_many_unknown_words_a_few_are_named():
     lines = "\n".join(explanation_lines(explain(classifier(CELLS[0]), LONG), look(200)))
     assert "unknown     60 of 360 words: so0, so1" in lines
     assert "and 48 more" in lines
+
+
+def test_a_text_without_words_is_said_to_have_none():
+    lines = explanation_lines(explain(classifier(CELLS[0]), ""), look(100))
+    assert "unknown     the text has no word; the model reads the unknown one" in lines
 
 
 def test_what_was_not_read_is_counted():

@@ -46,6 +46,15 @@ def test_it_has_the_text_the_figures_and_the_strongest_words():
     assert "<svg" not in html
 
 
+def test_bars_have_the_side_and_the_size_of_the_pushes():
+    bars = re.findall(r'<td class="bar"><div class="(\w+)" style="width: ([\d.]+)%">', page_of(TEXT, top=99))
+    explanation = explain(classifier(CELLS[1]), TEXT)
+    pushes = explanation.scores[explanation.strongest()]
+    assert [side for side, _ in bars] == ["for" if push > 0 else "against" for push in pushes]
+    assert [float(width) for _, width in bars] == pytest.approx(100 * abs(pushes / pushes[0]), abs=0.06)
+    assert {side for side, _ in bars} == {"for", "against"}
+
+
 def test_several_texts_have_a_way_to_each():
     html = page_of(TEXT, "bad film", "good")
     tags = read(html).tags
@@ -65,6 +74,20 @@ def test_the_gates_are_pictures_with_titles_of_their_own():
     figures = [name for name in ids if not name.startswith(("text", "figure", "axes", "patch", "matplotlib", "xtick"))]
     assert figures
     assert not re.search(r'(?:src|href)="(?!#|data:)', html)
+
+
+def test_what_is_asked_for_and_what_was_not_read_are_said():
+    trained = classifier(CELLS[1], data={"max_length": 2})
+    labels, p = explain(trained, TEXT).subject.labels, explain(trained, TEXT).probabilities
+    first, second = p.argsort()[::-1][:2]
+    html = plain(page_of(TEXT, trained=trained, label=labels[second]))
+    assert f"Predicted: {labels[first]}, probability {p[first]:.4f}. " in html
+    assert f"Explained: {labels[second]}, probability {p[second]:.4f}. " in html
+    unread = explain(trained, TEXT).subject.unread
+    assert unread > 2
+    assert f"{unread} words beyond data.max_length were not read" in html
+    assert "Explained:" not in plain(page_of(TEXT))
+    assert "not read" not in plain(page_of(TEXT))
 
 
 def test_a_label_a_method_and_a_baseline_are_told():

@@ -1,13 +1,13 @@
 """Pictures of gates and gradients."""
 
 import base64
+import io
 import re
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from made_models import CELLS, classifier
+from matplotlib.image import imread
 
 from rnncli.explaining import explain
 from rnncli.gate_pictures import MOST_WORDS, gates_svg, gradients_svg
@@ -20,18 +20,10 @@ def traced(cell, text=TEXT, directions=1):
     return explanation.trace(), explanation.tokens
 
 
-def pixels(svg):
-    """The first image of an SVG, (units, steps, 4)."""
-    data = base64.b64decode(re.search(r'href="data:image/png;base64,\s*([^"]+)"', svg)[1])
-    width, height = struct.unpack(">II", data[16:24])
-    assert data[24:26] == b"\x08\x06"  # eight bits of red, green, blue and alpha
-    rows, place = b"", 8
-    while place < len(data):
-        size, kind = struct.unpack(">I4s", data[place : place + 8])
-        rows += data[place + 8 : place + 8 + size] if kind == b"IDAT" else b""
-        place += size + 12
-    raw = np.frombuffer(zlib.decompress(rows), np.uint8).reshape(height, 1 + 4 * width)
-    return raw, height, width
+def images(svg):
+    """The images of an SVG, each (units, steps, 4)."""
+    found = re.findall(r'href="data:image/png;base64,\s*([^"]+)"', svg)
+    return [imread(io.BytesIO(base64.b64decode(data))) for data in found]
 
 
 @pytest.mark.parametrize(
@@ -52,10 +44,27 @@ def test_a_picture_has_a_heat_map_of_each_gate_and_state(cell, titles):
     assert svg.count("<image ") == len(titles)
     for title in titles:
         assert f">{title}" in svg
-    _, height, width = pixels(svg)
-    assert (height, width) == (5, len(tokens))
+    assert [image.shape for image in images(svg)] == [(5, len(tokens), 4)] * len(titles)
     for word in ("good", "n't", "\u65e5\u672c", "&amp;", "$", "5"):
         assert f">{word}</text>" in svg, word
+
+
+def test_the_sign_is_the_colour_and_the_size_how_much_of_it_there_is():
+    trace, tokens = traced(CELLS[1])
+    layer = trace.layers[0]
+    shown = images(gates_svg(layer, tokens, "gates"))
+    for name, image in zip(layer.values, shown, strict=True):
+        values = layer.values[name][:, layer.unit_order].T
+        seen = image[..., 3] > 0
+        assert seen.any()
+        assert ((image[..., 2] > image[..., 0]) == (values > 0))[seen].all()  # more blue than red
+        assert np.corrcoef(image[..., 3].ravel(), np.abs(values).ravel())[0, 1] > 0.98
+    assert (layer.values["h"] < 0).any()
+
+
+def test_words_are_no_formulas():
+    trace, _ = traced(CELLS[0], "a b")
+    assert ">$x^2$</text>" in gates_svg(trace.layers[0], ["$x^2$", "b"], "gates")
 
 
 def test_long_texts_are_counted_instead(monkeypatch):
