@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.config import AnyConfig, load_config, parse_config
-from rnncli.errors import DataError
+from rnncli.errors import ConfigError, DataError
 from rnncli.explaining import Explanation
 from rnncli.explaining import explain as explain_text
 from rnncli.packing import Array
@@ -74,6 +74,7 @@ class LoadedModel:
         Explanation
             See :func:`rnncli.explaining.explain`.
         """
+        _check_text(text)
         return explain_text(self.trained, text, label=label, word=word, leave_one_out=leave_one_out)
 
     def __repr__(self) -> str:
@@ -145,8 +146,7 @@ class SentenceTagger(LoadedModel):
         """
         remedy = 'Give the words of each sentence, such as [["Dogs", "bark"]]'
         words = (
-            list(_checked(sentence, str, "word", remedy))
-            for sentence in _checked(sentences, (list, tuple, np.ndarray), "sentence", remedy)
+            _words(sentence, remedy) for sentence in _checked(sentences, (list, tuple, np.ndarray), "sentence", remedy)
         )
         return [tagged.tags for block in in_blocks(words) for tagged in tag_words(self.trained, block)]
 
@@ -199,7 +199,22 @@ class LanguageModel(LoadedModel):
         -------
         str
             What comes after the prompt.
+
+        Raises
+        ------
+        ConfigError
+            If a number is none that ``rnncli sample`` takes.
         """
+        _check_text(prompt)
+        for name, value, fits, allowed in (
+            ("length", length, length >= 0, "0 or more"),
+            ("temperature", temperature, 0 <= temperature <= 100, "from 0 to 100"),
+            ("top_k", top_k, top_k is None or top_k >= 1, "1 or more"),
+            ("top_p", top_p, top_p is None or 0 < top_p <= 1, "above 0, at most 1"),
+            ("seed", seed, seed >= 0, "0 or more"),
+        ):
+            if not fits:
+                raise ConfigError(f"{value!r} is not allowed ({allowed})", where=name)
         codec, rng = self.trained.learned, np.random.default_rng([seed, 0])
         ids = prompt_ids(codec, prompt)
         tokens = generate(Stepper(self.trained.model), codec, ids, length, rng, temperature, top_k, top_p)
@@ -286,6 +301,19 @@ def _train_in(
 def _loaded(path: Path, history: Sequence[dict[str, Any]]) -> TextClassifier | SentenceTagger | LanguageModel:
     trained = replace(load_trained(path).use_average(), arrays={})  # what only training goes on with
     return KINDS[trained.config.task](trained, history)
+
+
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise DataError(f"{type(text).__name__} was given where a text is expected", remedy="Give one string")
+
+
+def _words(sentence: Iterable[Any], remedy: str) -> list[str]:
+    """Return the words of a sentence, none of which may be empty."""
+    words = list(_checked(sentence, str, "word", remedy))
+    if "" in words:
+        raise DataError("is empty", where=f"word {words.index('')}", remedy=remedy)
+    return words
 
 
 def _checked(items: Iterable[Any], kind: type | tuple[type, ...], name: str, remedy: str) -> Iterable[Any]:

@@ -100,7 +100,7 @@ def test_a_tagger_is_asked(workdir):
     assert len(first) == 3
     assert none == []
     assert model.explain("the dog", word=1).label == 0
-    for wrong in (["the dog"], "the dog", [[1]]):
+    for wrong in (["the dog"], "the dog", [[1]], [["the", ""]]):
         with pytest.raises(DataError, match="the words of each sentence"):
             model.predict(wrong)
 
@@ -115,6 +115,18 @@ def test_a_language_model_is_asked(workdir):
     assert model.sample("the", 30) == model.sample("the", 30)
     assert model.sample("the", 30) != model.sample("the", 30, seed=2)
     assert 0 < len(model.sample(length=7, temperature=0)) <= 7
+    assert model.sample("the", 0) == ""
+    nan = float("nan")
+    for name, wrong in (
+        ("length", -1),
+        ("temperature", nan),
+        ("temperature", -1),
+        ("top_k", 0),
+        ("top_p", 0),
+        ("seed", -1),
+    ):
+        with pytest.raises(ConfigError, match=rf"{name}: {wrong} is not allowed"):
+            model.sample("the", **{name: wrong})
 
 
 def test_what_python_gives_wrong_is_named(values, workdir):
@@ -123,6 +135,8 @@ def test_what_python_gives_wrong_is_named(values, workdir):
         model.predict("film good")
     with pytest.raises(DataError, match="text 1: is float, not a text"):
         model.predict(["a", float("nan")])
+    with pytest.raises(DataError, match="list was given where a text is expected"):
+        model.explain(["film good"])
     with pytest.raises(CheckpointError, match="no such file"):
         rnncli.load("none.safetensors")
     with pytest.raises(ConfigError, match=r"config: train\.epoch"):
