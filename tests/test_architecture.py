@@ -18,7 +18,7 @@ ROOT = Path(rnncli.__file__).parent
 # below its own and from its own room or package. A new module goes to the lowest floor that lets it do its work.
 FLOORS: list[set[str]] = [
     {"errors", "blas"},
-    {"interruption", "randomness", "machine", "figures", "worded", "pages", "coloured_words"},
+    {"interruption", "randomness", "machine", "figures", "worded", "pages", "coloured_words", "differing"},
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"tagging_metrics", "language_metrics"},
     {"config"},
     {"models", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
-    | {"comparing", "confidence", "metrics_file"},
+    | {"calibration", "comparing", "metrics_file"},
     {"wide_models"},
     {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
     | {"gate_traces", "readings", "thresholds"},
@@ -39,8 +39,9 @@ FLOORS: list[set[str]] = [
     {"resuming", "explaining", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
-    {"exporting", "planning", "seeds", "sweeping"},
+    {"ensembles", "exporting", "planning", "seeds", "sweeping"},
     {"run_records", "outcomes", "importing"},
+    {"judging"},
     {"side_by_side"},
     {"reporting"},
     {"fitting", "estimator_config"},
@@ -75,12 +76,12 @@ KNOWS_CONFIG = {
         "tagger_evaluation",
         "language_evaluation",
         "baseline_evaluation",
+        "ensembles",
         "exporting",
         "importing",
         "planning",
         "run_records",
         "outcomes",
-        "side_by_side",
         "start_facts",
         "starting",
         "reporting",

@@ -319,6 +319,16 @@ def test_a_checkpoint_that_is_damaged_or_none(cli, checkpoint):
 def test_no_option_is_without_effect():
     """Each is used in a test above, or in test_cli_eval_baseline.py and test_cli_eval_threshold.py."""
     assert {parameter.name for parameter in command.params} == {
-        *("checkpoint", "data", "data_format", "text_column", "label_column", "word_index", "predictions", "as_json"),
+        *(
+            "checkpoints",
+            "ensemble",
+            "data",
+            "data_format",
+            "text_column",
+            "label_column",
+            "word_index",
+            "predictions",
+            "as_json",
+        ),
         *("baseline", "order", "threshold", "find_threshold", "positive"),
     }

@@ -23,9 +23,17 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @click.command("eval")
-@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
+@click.argument(
+    "checkpoints",
+    nargs=-1,
+    required=True,
+    metavar="CHECKPOINT",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_checkpoint,
+)
 @takes_data
 @click.option("--predictions", type=click.Path(path_type=Path), help="Write what is predicted to this file.")
+@click.option("--ensemble", is_flag=True, help="Average the probabilities of several checkpoints: A B C --ensemble.")
 @click.option("--baseline", is_flag=True, help="Train simple methods on the same data and set them beside it.")
 @click.option(
     "--order",
@@ -36,7 +44,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 @click.option("--threshold", type=NumberRange(0, 1), help="Call a text positive from this probability on.")
 @click.option("--positive", metavar="LABEL", help="The label that a threshold is of.  [default: the second one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def command(**given: Any) -> None:
+def command(checkpoints: tuple[Path, ...], ensemble: bool, **given: Any) -> None:
     """Say how good a checkpoint is.
 
     On the test data of its config; without any, on the validation part; or on --data.
@@ -47,15 +55,26 @@ def command(**given: Any) -> None:
     With --baseline: of texts the most frequent label, and NB-SVM on words and pairs of words; of words their most
     frequent tag; of a language model n-grams with Kneser-Ney smoothing.
 
+    With --ensemble: several checkpoints with the same labels, each by itself, and the average of their probabilities.
+
     A threshold is chosen on the validation part, whatever is evaluated.
     """
-    options = EvalOptions(**given)
+    options = EvalOptions(checkpoint=checkpoints[0], **given)
+    if ensemble and len(checkpoints) < 2:
+        raise click.UsageError("--ensemble needs two checkpoints at least.")
+    if len(checkpoints) > 1 and not ensemble:
+        raise click.UsageError(
+            "Several checkpoints: --ensemble averages them, and rnncli compare sets them beside each other."
+        )
     if options.order is not None and not options.baseline:
         raise click.UsageError("--order is of the n-grams of --baseline, which is missing.")
     if options.threshold is not None and options.find_threshold is not None:
         raise click.UsageError("--threshold gives what --find-threshold chooses: leave one of them out.")
     if options.positive is not None and options.threshold is None and options.find_threshold is None:
         raise click.UsageError("--positive is of --threshold or --find-threshold, which are missing.")
+    if ensemble:
+        import_module("rnncli.cli.eval_ensemble").evaluate(checkpoints, options)
+        return
     trained = load_trained(options.checkpoint).use_average()
     task = trained.config.task
     module, without_effect = TASKS[task]

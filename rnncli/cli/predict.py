@@ -23,11 +23,13 @@ from rnncli.cli.predict_options import (
     refuse_what_does_not_fit,
     style_of,
     text_column,
+    told_apart,
     word_columns,
 )
 from rnncli.cli.predict_rows import Answers
 from rnncli.data.streams import STANDARD_INPUT, is_stream, lines_as_they_come
 from rnncli.data.unlabelled import Unlabelled, read_unlabelled
+from rnncli.ensembles import make_ensemble
 from rnncli.thresholds import Threshold
 from rnncli.trained import load_trained
 
@@ -36,7 +38,12 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 
 @click.command("predict")
 @click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]", shell_complete=complete_checkpoint
+)
+@click.option(
+    "--ensemble", is_flag=True, help="Average the probabilities of several: CHECKPOINT CHECKPOINT... --ensemble [FILE]."
+)
 @click.option("--text", "texts", multiple=True, help="Predict on this text; any number of times.")
 @click.option(
     "--format",
@@ -56,7 +63,8 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row.")
 def command(
     checkpoint: Path,
-    file: Path | None,
+    paths: tuple[Path, ...],
+    ensemble: bool,
     texts: tuple[str, ...],
     file_format: str | None,
     column: str | None,
@@ -74,11 +82,14 @@ def command(
     comes. A classifier gives a label and its probability; a tagger a tag for each word; a language model what each line
     costs: perplexity per token, nats, tokens.
     """
+    checkpoints, file = told_apart(checkpoint, paths, ensemble)
     if file is not None and texts:
         raise click.UsageError("FILE and --text exclude each other.")
     if texts and (file_format or column):
         raise click.UsageError("--format and --column describe FILE, which is missing.")
-    trained = load_trained(checkpoint).use_average()
+    members = [load_trained(path).use_average() for path in checkpoints]
+    trained = members[0]
+    together = make_ensemble(members, list(map(str, checkpoints))) if ensemble else None
     source = file or STANDARD_INPUT
     kind = "text" if texts else file_format or guess_format(source, trained)
     options = Options(kind, column, pretokenized, proba, top, threshold, positive, output, as_json)
@@ -95,10 +106,10 @@ def command(
         write: Callable[[str], None] = _to_standard_output
         if output is not None:
             others = [] if file is None else [file]
-            refuse_to_overwrite("--output", output, [checkpoint], data_files([trained.config.data]) + others)
+            refuse_to_overwrite("--output", output, checkpoints, data_files([trained.config.data]) + others)
             write = _to_file(stack.enter_context(output_file("--output", output)), output)
         render = renderer(trained.config.task, getattr(trained.learned, "labels", ()), wanted)
-        answers = Answers(trained, lambda rows, found: write(render(rows, found)), pretokenized)
+        answers = Answers(trained, lambda rows, found: write(render(rows, found)), pretokenized, together)
         if texts:
             answers.give((Unlabelled(text, {}) for text in texts), at_latest=None)
             return

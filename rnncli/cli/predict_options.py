@@ -1,6 +1,7 @@
 """What the options of ``rnncli predict`` come to, and which do not go together."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -9,6 +10,7 @@ from rnncli.data.unlabelled import DEFAULT_COLUMN
 from rnncli.errors import ConfigError, DataError
 from rnncli.trained import Trained
 
+CHECKPOINT = ".safetensors"
 FORMATS = ["text", "csv", "tsv", "jsonl"]
 SENTENCE_FORMATS = ["conllu", "columns"]
 BY_SUFFIX = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".conllu": "conllu"}
@@ -27,6 +29,43 @@ class Options(NamedTuple):
     positive: str | None
     output: Path | None
     as_json: bool
+
+
+def told_apart(first: Path, rest: Sequence[Path], ensemble: bool) -> tuple[list[Path], Path | None]:
+    """Return the checkpoints among the arguments, and the file to predict on, if there is one.
+
+    Parameters
+    ----------
+    first : Path
+        A checkpoint.
+    rest : sequence of Path
+        What comes after it; of an ensemble what ends in .safetensors is a checkpoint too.
+    ensemble : bool
+        Whether there may be several checkpoints.
+
+    Returns
+    -------
+    checkpoints : list of Path
+        One, or those of the ensemble.
+    file : Path or None
+        None for standard input.
+
+    Raises
+    ------
+    ConfigError
+        If there are more arguments than that.
+    """
+    others = [path for path in rest if path.suffix == CHECKPOINT]
+    files = [path for path in rest if path.suffix != CHECKPOINT]
+    if others and not ensemble:
+        raise ConfigError("is a second checkpoint", where=str(others[0]), remedy="Add --ensemble to average the two")
+    if ensemble and not others:
+        raise ConfigError(
+            "needs several checkpoints", where="--ensemble", remedy=f"Name others whose names end in {CHECKPOINT}"
+        )
+    if len(files) > 1:
+        raise ConfigError("is a second file to predict on", where=str(files[1]), remedy="Give one at a time")
+    return [first, *others], files[0] if files else None
 
 
 def guess_format(path: Path, trained: Trained) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.unlabelled import Unlabelled
+from rnncli.ensembles import Ensemble
 from rnncli.errors import DataError
 from rnncli.predicting import BLOCK, BLOCK_CHARACTERS, characters, predict
 from rnncli.trained import Trained
@@ -22,10 +23,18 @@ class Answers:
         Takes rows and their predictions.
     pretokenized : bool
         For a tagger: whether white space alone separates words.
+    ensemble : Ensemble, optional
+        Answers instead of the model, which is one of its members.
     """
 
-    def __init__(self, trained: Trained, tell: Callable[[Any, Any], None], pretokenized: bool) -> None:
-        self._trained, self._tell = trained, tell
+    def __init__(
+        self,
+        trained: Trained,
+        tell: Callable[[Any, Any], None],
+        pretokenized: bool,
+        ensemble: Ensemble | None = None,
+    ) -> None:
+        self._trained, self._tell, self._ensemble = trained, tell, ensemble
         self._tags = trained.config.task == "tagging"
         self._split = str.split if pretokenized else make_tokenizer("word", lowercase=False)
         self._waiting: list[Unlabelled] = []
@@ -64,7 +73,9 @@ class Answers:
         """Answer the rows that wait."""
         rows, self._waiting = self._waiting, []
         if rows:
-            self._tell(rows, predict(self._trained, [row.words if self._tags else row.text for row in rows]))
+            inputs = [row.words if self._tags else row.text for row in rows]
+            found = predict(self._trained, inputs) if self._ensemble is None else self._ensemble.predict(inputs)
+            self._tell(rows, found)
 
     def _with_words(self, row: Unlabelled) -> Unlabelled:
         return row._replace(words=tuple(self._split(row.text))) if self._tags and row.words is None else row
