@@ -246,7 +246,7 @@ def explain_subject(
     if leave_one_out:
         whole = log_odds(subject.scores[None].astype(np.float64), chosen)[0][0]
         nothing = subject.baselines.get("unknown", np.zeros_like(x[0]))[None]
-        without = whole - scores_without(x, subject.reader_without, chosen, nothing)
+        without = whole - scores_without(x, subject.reader_without, chosen, nothing, subject.inputs_without)
     return Explanation(subject, chosen, predicted, softmax(subject.scores), method, found, without)
 
 

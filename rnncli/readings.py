@@ -18,9 +18,10 @@ from rnncli.layers.output import OutputLoss
 from rnncli.layers.recurrent import Cache
 from rnncli.models import Model
 from rnncli.optim import Gradient, SparseRows
-from rnncli.packing import Array, Packing, make_packing, pack, unpack
+from rnncli.packing import Array, IntArray, Packing, make_packing, pack, unpack
 from rnncli.pooled import attention_of
 from rnncli.taggers import Tagger
+from rnncli.wide_models import BIAS, WideModel
 
 
 class Reading(NamedTuple):
@@ -36,19 +37,27 @@ class Reading(NamedTuple):
         Of each layer and direction, from the input on.
     attention : ndarray of shape (K, T) or None
         How much each step counts where the model has attention; of each text the numbers add up to 1.
+    beside : int
+        How many of the D numbers of an input, the last ones, the layers do not read.
     """
 
     scores: Array
     backward: Callable[[Array], Array]
     runs: list[Cache]
     attention: Array | None = None
+    beside: int = 0
 
 
 Reader = Callable[[Array], Reading]  # takes inputs (K, T, D)
 
 
 def classifier_reader(model: Model) -> Reader:
-    """Return a classifier as a reader of embedded texts; the model is not changed and drops nothing out."""
+    """Return a classifier as a reader of embedded texts; the model is not changed and drops nothing out.
+
+    Of a model of n-grams too, what it takes is as :func:`classifier_inputs` gives it.
+    """
+    if isinstance(model, WideModel):
+        return _wide_reader(model)
 
     def read(x: Array) -> Reading:
         packing, params = _as_embedding(model.params, x)
@@ -63,6 +72,34 @@ def classifier_reader(model: Model) -> Reader:
         weights = attention_of(pooling)
         attention = None if weights is None else unpack(weights, packing, x.shape[1])
         return Reading(model.class_scores(logits), backward, runs, attention)
+
+    return read
+
+
+def classifier_inputs(model: Model, ids: IntArray) -> Array:
+    """Return a text as a reader takes it: its embedded tokens, each with its share in what the n-grams say.
+
+    A score that is linear in the shares gives each token's push exactly, by any method that multiplies gradients.
+    """
+    embedded = model.params["embedding.W"][ids]
+    return np.concatenate([embedded, model.shares(ids)], axis=1) if isinstance(model, WideModel) else embedded
+
+
+def _wide_reader(model: WideModel) -> Reader:
+    """Return a classifier with n-grams as a reader of embedded texts whose last K numbers are the tokens' shares."""
+    of_layers, b = classifier_reader(model.recurrent), model.params[BIAS]
+
+    def read(x: Array) -> Reading:
+        embedded, shares = x[..., : -len(b)], x[..., -len(b) :]
+        reading = of_layers(embedded)
+
+        def backward(dscores: Array) -> Array:
+            drecurrent, dsums = model.combined_backward(dscores)
+            dshares = np.broadcast_to(dsums[:, None], shares.shape)
+            return np.concatenate([reading.backward(drecurrent), dshares], axis=2)
+
+        scores = model.combined(reading.scores, shares.sum(axis=1) + b)
+        return reading._replace(scores=scores, backward=backward, beside=len(b))
 
     return read
 

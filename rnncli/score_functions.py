@@ -37,7 +37,13 @@ def score_function(read: Reader, label: int) -> ScoreFunction:
     return score
 
 
-def scores_without(x: Array, reader_without: Callable[[int], Reader | None], label: int, nothing: Array) -> Array:
+def scores_without(
+    x: Array,
+    reader_without: Callable[[int], Reader | None],
+    label: int,
+    nothing: Array,
+    inputs_without: Callable[[int], Array] | None = None,
+) -> Array:
     """Return the log-odds of a label with each of the inputs left out in turn.
 
     Parameters
@@ -50,6 +56,9 @@ def scores_without(x: Array, reader_without: Callable[[int], Reader | None], lab
         The label.
     nothing : ndarray of shape (1, D)
         What is read where the only input is left out.
+    inputs_without : callable, optional
+        ``inputs_without(t)`` -> the inputs of the text without input t, (T - 1, D), where they are not the others as
+        they are.
 
     Returns
     -------
@@ -57,6 +66,7 @@ def scores_without(x: Array, reader_without: Callable[[int], Reader | None], lab
         NaN where there is no reader.
     """
     T = len(x)
+    others = inputs_without or (lambda t: np.delete(x, t, axis=0))
     out = np.full(T, np.nan)
     at_once = max(1, ROWS_AT_ONCE // T)
     readers = [reader_without(t) for t in range(T)]
@@ -66,7 +76,7 @@ def scores_without(x: Array, reader_without: Callable[[int], Reader | None], lab
         while end < T and end - start < at_once and readers[end] is read:
             end += 1
         if read is not None:
-            shorter = np.stack([np.delete(x, t, axis=0) for t in range(start, end)]) if T > 1 else nothing[None]
+            shorter = np.stack([others(t) for t in range(start, end)]) if T > 1 else nothing[None]
             out[start:end] = log_odds(read(shorter).scores, label)[0]
         start = end
     return out
@@ -93,5 +103,5 @@ def trace_of(read: Reader, x: Array, label: int, names: Sequence[str]) -> Trace:
     """
     reading = read(x[None])
     watch(reading.runs)
-    dx = reading.backward(log_odds(reading.scores, label)[1])[0]
+    dx = reading.backward(log_odds(reading.scores, label)[1])[0, :, : x.shape[1] - reading.beside]
     return Trace([layer_trace(name, run) for name, run in zip(names, reading.runs, strict=True)], dx)

@@ -13,7 +13,7 @@ from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.vocabulary import UNKNOWN, UNKNOWN_ID
 from rnncli.errors import ConfigError
 from rnncli.packing import Array
-from rnncli.readings import Reader, classifier_reader, language_reader, tagger_reader
+from rnncli.readings import Reader, classifier_inputs, classifier_reader, language_reader, tagger_reader
 from rnncli.sampling import prompt_ids
 from rnncli.trained import Trained
 
@@ -35,15 +35,17 @@ class Subject:
     labels : sequence of str
         What can be predicted, C of them.
     inputs : ndarray of shape (T, D)
-        The embedded tokens.
+        The embedded tokens; see :func:`rnncli.readings.classifier_inputs`.
     baselines : dict of str to ndarray of shape (D,)
-        Embeddings that can stand for a token that says nothing.
+        Inputs that can stand for a token that says nothing.
     layers : list of str
         The name of each layer and direction, from the input on.
     read : callable
         Reads the inputs or others in their place: see :mod:`rnncli.readings`.
     reader_without : callable
         ``reader_without(t)`` -> what reads the text without token t; None where that makes no sense.
+    inputs_without : callable or None
+        ``inputs_without(t)`` -> the inputs without token t, where that changes others.
     unread : int
         Tokens of the text that the model is not given, because of ``max_length``.
     noun : str
@@ -66,6 +68,7 @@ class Subject:
     layers: list[str]
     read: Reader
     reader_without: Callable[[int], Reader | None]
+    inputs_without: Callable[[int], Array] | None = None
     unread: int = 0
     noun: str = "word"
     asked: str = ""
@@ -120,18 +123,22 @@ def classified_text(trained: Trained, text: str) -> Subject:
     if data.max_length is not None:
         kept = slice(data.max_length) if data.truncate == "head" else slice(-data.max_length, None)
     tokens = everything[kept] or [UNKNOWN]
-    W, read = model.params["embedding.W"], classifier_reader(model)
+    ids, read = vocabulary.encode(tokens).astype(np.int64), classifier_reader(model)
+    inputs = classifier_inputs(model, ids)
+    W = model.params["embedding.W"]
+    beside = np.zeros(inputs.shape[1] - W.shape[1], W.dtype)  # n-grams say nothing where nothing is said
     return Subject(
         text=text,
         tokens=tokens,
         known=[token in vocabulary and token != UNKNOWN for token in tokens],
         spans=None if spans is None else spans[kept],
         labels=trained.learned.labels,
-        inputs=W[vocabulary.encode(tokens)],
-        baselines=word_baselines(W),
+        inputs=inputs,
+        baselines={name: np.concatenate([vector, beside]) for name, vector in word_baselines(W).items()},
         layers=_layers(model.layers, model.directions),
         read=read,
         reader_without=lambda t: read,
+        inputs_without=(lambda t: classifier_inputs(model, np.delete(ids, t))) if len(beside) else None,
         unread=max(0, len(everything) - len(tokens)),
         noun="character" if kind == "character" else "word",
     )

@@ -16,7 +16,7 @@ from rnncli.data.batches import Batch
 from rnncli.layers.bags import bag_backward_rows, bag_forward
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.models import Model, build_model, model_with, weight_shapes
-from rnncli.ngrams import Bag, NgramCounts, bag_of, kept_by_dropout, log_count_ratios
+from rnncli.ngrams import Bag, NgramCounts, bag_of, kept_by_dropout, log_count_ratios, occurrences
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
 from rnncli.profiling import stage
@@ -133,25 +133,61 @@ class WideModel(Model):
         normalized geometric mean of the probabilities); otherwise they are parts of a sum.
         """
         recurrent, sums = self.branches(logits)
-        scores = super().class_scores(recurrent) + _of_classes(sums)
-        return scores * np.asarray(0.5, scores.dtype) if self.wide.own_loss else scores
+        return self.combined(super().class_scores(recurrent), sums)
 
     def class_scores_backward(self, dscores: Array) -> Array:
         """Return the gradient of the logits, of the shape of the logits, from that of the scores."""
-        first = dscores[:, 1:] if self.loss_name == "binary" else dscores
-        second = dscores[:, 1:] if self.params[TABLE].shape[1] == 1 else dscores
-        dlogits = np.concatenate([first, second], axis=1)
-        return dlogits * np.asarray(0.5, dlogits.dtype) if self.wide.own_loss else dlogits
+        first, second = self.combined_backward(dscores)
+        return np.concatenate([first[:, 1:] if self.loss_name == "binary" else first, second], axis=1)
+
+    def combined(self, scores: Array, sums: Array) -> Array:
+        """Return the scores (N, C) of both branches together, from those of the recurrent one and the sums (N, K)."""
+        everything: Array = scores + (
+            np.concatenate([np.zeros_like(sums), sums], axis=1) if sums.shape[1] == 1 else sums
+        )
+        return everything * np.asarray(0.5, everything.dtype) if self.wide.own_loss else everything
+
+    def combined_backward(self, dscores: Array) -> tuple[Array, Array]:
+        """Return the gradients of what :meth:`combined` was given."""
+        if self.wide.own_loss:
+            dscores = dscores * np.asarray(0.5, dscores.dtype)
+        return dscores, dscores[:, 1:] if self.params[TABLE].shape[1] == 1 else dscores
+
+    def shares(self, ids: IntArray) -> Array:
+        """Share what the n-grams of a text say among its tokens.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (T,)
+            The tokens of one text.
+
+        Returns
+        -------
+        ndarray of shape (T, K)
+            What each n-gram adds to the logits, in equal parts for each of its tokens and, where the text has it more
+            than once, for each place. All add up to the logits without the bias.
+        """
+        found = list(occurrences(ids, self.wide.orders, self.keys))
+        _, number, times = np.unique(
+            np.concatenate([rows for _, _, rows in found]), return_inverse=True, return_counts=True
+        )
+        shares, start = np.zeros((len(ids), self.params[TABLE].shape[1])), 0
+        for order, places, rows in found:
+            worth = self.worth(rows) / (order * times[number[start : start + len(rows)]])[:, None]
+            start += len(rows)
+            for later in range(order):
+                shares[places + later] += worth  # a place begins one n-gram of this length
+        return shares.astype(self.params[TABLE].dtype)
+
+    def worth(self, rows: IntArray) -> Array:
+        """Return what n-grams add to the logits of a text that has them, (F, K)."""
+        W = self.params[TABLE][rows]
+        return W * self.params[RATIOS][rows] if RATIOS in self.params else W
 
     def branches(self, logits: Array) -> tuple[Array, Array]:
         """Return the logits of the recurrent branch and those of the n-grams."""
         count = super().logits
         return logits[:, :count], logits[:, count:]
-
-
-def _of_classes(sums: Array) -> Array:
-    """Return a score for each class; a single one is that of the second of two."""
-    return np.concatenate([np.zeros_like(sums), sums], axis=1) if sums.shape[1] == 1 else sums
 
 
 def build_classifier(
