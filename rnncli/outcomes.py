@@ -52,6 +52,10 @@ class Headline(NamedTuple):
     form: str
     more_is_better: bool
 
+    def signed(self, difference: float) -> str:
+        """Return a difference of two as people read it, of shares in points."""
+        return f"{100 * difference:+.2f}" if self.form.endswith("%") else f"{difference:+.4f}"
+
 
 HEADLINES = {
     "classification": Headline("accuracy", "accuracy", ".2%", True),
@@ -153,10 +157,7 @@ class Reader:
             config = config.model_copy(update={"data": data})
         rows, name = self._once(config, rows_of_config)
         found = evaluate(trained, rows)
-        labels = trained.learned.labels
-        right = np.array(
-            [row.label == labels[best] for row, best in zip(rows, found.probabilities.argmax(axis=1), strict=True)]
-        )
+        right = found.predicted == found.labels
         key = _digest((row.text, row.label) for row in rows)
         return Outcome(name, "texts", key, found.report, right.astype(float), np.ones(len(rows)), right, found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.checkpoint import load_checkpoint
-from rnncli.errors import CheckpointError, RnncliError
+from rnncli.errors import CheckpointError, ConfigError, RnncliError, shown_on_one_line
 from rnncli.metrics_file import read_metrics
 from rnncli.run_dir import RunDir
 from rnncli.trained import Trained, load_trained
@@ -21,7 +21,7 @@ class RunRecord:
     Attributes
     ----------
     name : str
-        What to call it among others.
+        What to call it among others; on one line.
     checkpoint : Path
         The file with the model.
     trained : Trained
@@ -136,10 +136,15 @@ def load_records(places: Sequence[Path]) -> list[RunRecord]:
 
     Raises
     ------
+    ConfigError
+        If two of them are the same.
     RnncliError
         If one of them cannot be read.
     """
     paths = [find_checkpoint(place) for place in places]
+    for number, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise ConfigError("is named twice", where=str(places[number]), remedy="Name each run once")
     records = []
     for path, name in zip(paths, _names(places, paths), strict=True):
         trained = load_trained(path).use_average()
@@ -193,4 +198,6 @@ def _names(places: Sequence[Path], paths: Sequence[Path]) -> list[str]:
         in_run = path.stem in ("best", "last") and folder
         names.append((folder if path.stem == "best" else f"{folder}/{path.stem}") if in_run else path.stem)
     count = Counter(names)
-    return [str(place) if count[name] > 1 else name for place, name in zip(places, names, strict=True)]
+    return [
+        shown_on_one_line(str(place) if count[name] > 1 else name) for place, name in zip(places, names, strict=True)
+    ]

@@ -96,7 +96,8 @@ def test_all_on_another_file(cli, finished):
     renamed = ["--data", "renamed.csv", "--text", "body", "--label", "stars"]
     assert cli("compare", GRU, RNN, *renamed).out.splitlines()[2:5] == done.out.splitlines()[2:5]
     assert "none.csv" in cli.refused("compare", GRU, RNN, "--data", "none.csv")
-    assert "has no effect" in cli.refused("compare", LANGUAGE, LANGUAGE, "--data", "tiny.txt", "--text", "body", code=2)
+    both = LANGUAGE, LANGUAGE / "last.safetensors"
+    assert "has no effect" in cli.refused("compare", *both, "--data", "tiny.txt", "--text", "body", code=2)
 
 
 def test_data_that_is_gone_leaves_what_training_recorded(cli, finished):

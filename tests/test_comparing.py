@@ -1,10 +1,10 @@
-"""The bootstrap, McNemar's test, Holm's rule, differences of configs."""
+"""The bootstrap, McNemar's test, Holm's rule."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from rnncli.comparing import Interval, bootstrap, chance_of_difference, differing_keys, holm, mcnemar, percentiles
+from rnncli.comparing import Interval, bootstrap, chance_of_difference, holm, mcnemar, percentiles
 
 RNG = np.random.default_rng(5)
 RIGHT = RNG.random(400) < 0.8
@@ -111,14 +111,3 @@ def test_holms_rule_by_hand():
     assert holm([0.6, 0.5]) == [1.0, 1.0]
     assert holm([0.02]) == [0.02]
     assert holm([]) == []
-
-
-def test_only_keys_that_differ_are_named():
-    configs = [{"a": 1, "b.c": None, "name": "x"}, {"a": 1, "b.d": 2, "name": "y"}]
-    assert differing_keys(configs, ("name",)) == {"b.d": [None, 2]}
-    assert differing_keys([{"a": [1, 2]}, {"a": [1, 2]}]) == {}
-
-
-def test_keys_keep_their_order():
-    found = differing_keys([{"a": 1, "d": 1}, {"a": 2, "b": 1, "c": 1, "d": 2}, {"c": 3, "e": 1}])
-    assert list(found) == ["a", "b", "c", "e", "d"]

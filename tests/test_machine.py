@@ -105,7 +105,8 @@ def test_the_environment_is_what_to_compare_when_repeating_a_run(tmp_path, monke
     found = environment()
     assert json.loads(json.dumps(found)) == found
     assert (found["cpu"], found["blas_threads"], found["cores"]) == ("Some CPU 3000", 3, physical_cores())
-    assert (found["rnncli"], found["numpy"], found["python"]) == (__version__, np.__version__, platform.python_version())
+    versions = (__version__, np.__version__, platform.python_version())
+    assert (found["rnncli"], found["numpy"], found["python"]) == versions
     assert found["system"].startswith(platform.system())
 
 

@@ -11,6 +11,7 @@ import pytest
 from finished_runs import ENTITIES, GRU, LANGUAGE, RNN, TAGGER, THREE
 from tiny_runs import write_config
 
+from rnncli.judging import judge
 from rnncli.outcomes import Reader
 from rnncli.reporting import report_page, sections_of
 from rnncli.reporting.classes import MOST_CLASSES
@@ -18,7 +19,6 @@ from rnncli.reporting.curves import learning_curves
 from rnncli.reporting.lengths import length_bins
 from rnncli.reporting.plots import MOST_POINTS, few_points, look
 from rnncli.run_records import load_records
-from rnncli.side_by_side import judge
 
 VOID = {"meta", "br", "link"}
 OF_ALL = ["Results", "Learning curves", "Learning rate and gradient"]
@@ -163,7 +163,7 @@ def test_data_that_is_gone_leaves_curves_and_config(finished):
     Path("tiny.csv").unlink()
     titles, html = page_of(GRU)
     assert titles == [*OF_ALL, *LAST]
-    assert "the data of the run cannot be read" in html
+    assert "not evaluated, these are the figures of its training" in html
     assert "tiny.csv" in html
 
 

@@ -1,5 +1,6 @@
 """What is left of a run."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from finished_runs import GRU, RNN, TAGGER
 from tiny_runs import jsonl
 
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
-from rnncli.errors import CheckpointError, RnncliError
+from rnncli.errors import CheckpointError, ConfigError, RnncliError
 from rnncli.run_records import cost_of, find_checkpoint, load_records
 
 
@@ -28,6 +29,18 @@ def test_names_tell_runs_apart(finished):
     shutil.copytree("runs", "others")
     names = [record.name for record in load_records([GRU, Path("others/gru"), RNN])]
     assert names == ["runs/gru", "others/gru", "rnn"]
+
+
+def test_a_name_is_one_line_whatever_the_folder_is_called(finished):
+    odd = os.fsdecode(b"runs/a\xff\nb")
+    shutil.copytree(GRU, odd)
+    (record,) = load_records([Path(odd)])
+    assert record.name == r"a\udcff\nb"
+
+
+def test_a_run_is_named_once(finished):
+    with pytest.raises(ConfigError, match=r"runs/\.\./runs/gru/best\.safetensors: is named twice"):
+        load_records([GRU, RNN, Path("runs/../runs/gru/best.safetensors")])
 
 
 def test_a_checkpoint_alone_says_what_it_knows(finished):

@@ -10,9 +10,10 @@ from finished_runs import ENTITIES, GRU, LANGUAGE, RNN, TAGGER, THREE
 
 from rnncli.comparing import bootstrap, holm, mcnemar, percentiles
 from rnncli.errors import ConfigError, DataError
+from rnncli.judging import judge, run_figures, summary
 from rnncli.outcomes import GivenData, Reader
 from rnncli.run_records import load_records
-from rnncli.side_by_side import config_differences, differences, judge, run_figures, summary
+from rnncli.side_by_side import config_differences, differences
 
 
 def judged(*paths, given=None):

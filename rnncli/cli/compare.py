@@ -12,9 +12,10 @@ from rnncli.cli.completing import complete_run
 from rnncli.cli.given_data import takes_data
 from rnncli.cli.tables import columns, table
 from rnncli.data.rows import short_label
-from rnncli.outcomes import GivenData, Headline, Reader
+from rnncli.judging import Judged, evaluated_on, judge, run_figures, summary
+from rnncli.outcomes import GivenData, Reader
 from rnncli.run_records import load_records
-from rnncli.side_by_side import Judged, config_differences, differences, judge, run_figures, summary
+from rnncli.side_by_side import config_differences, differences
 from rnncli.worded import chance, setting
 
 COLOURS = {"better": "green", "worse": "red"}
@@ -45,22 +46,9 @@ def command(runs: tuple[Path, ...], given: GivenData | None, as_json: bool) -> N
         click.echo(json.dumps(found, ensure_ascii=False))
         return
     width = shutil.get_terminal_size().columns
-    for lines in (data_lines(judged), run_lines(judged, width), pair_lines(judged, pairs, width)):
+    for lines in (evaluated_on(judged), run_lines(judged, width), pair_lines(judged, pairs, width)):
         click.echo("\n".join([*lines, ""]))
     click.echo("\n".join(config_lines(judged, settings, width)))
-
-
-def data_lines(runs: Sequence[Judged]) -> list[str]:
-    """Say what the runs were evaluated on."""
-    lines: list[str] = []
-    alike = len({run.outcome.key if run.outcome else run.record.name for run in runs}) == 1
-    for run in runs[:1] if alike else runs:
-        name = "" if alike else f"{run.record.name}: "
-        if run.outcome is None:
-            lines.append(f"{name}not evaluated, these are the figures of its training: {run.why}")
-        else:
-            lines.append(f"{name}{run.outcome.data}: {len(run.outcome.counted):,} {run.outcome.unit}")
-    return lines
 
 
 def run_lines(runs: Sequence[Judged], width: int) -> list[str]:
@@ -88,7 +76,7 @@ def pair_lines(runs: Sequence[Judged], pairs: Sequence[dict[str, Any]], width: i
     first = short_label(runs[0].record.name)
     tested = [pair for pair in pairs if "p" in pair]
     lines = [
-        f"{pair['run']} is not compared with {pair['with']}: {pair['not_compared']}"
+        f"{short_label(pair['run'])} is not compared with {first}: {pair['not_compared']}"
         for pair in pairs
         if "p" not in pair
     ]
@@ -102,8 +90,8 @@ def pair_lines(runs: Sequence[Judged], pairs: Sequence[dict[str, Any]], width: i
     for pair in tested:
         row = [
             short_label(pair["run"]),
-            _signed(head, pair["difference"]),
-            " to ".join(_signed(head, end) for end in pair["interval"]),
+            head.signed(pair["difference"]),
+            " to ".join(head.signed(end) for end in pair["interval"]),
         ]
         if by_counts:
             row += [f"{pair['mcnemar']['second_only']:,}", f"{pair['mcnemar']['first_only']:,}"]
@@ -144,7 +132,3 @@ def config_lines(runs: Sequence[Judged], settings: dict[str, list[Any]], width: 
             ),
         ]
     return ["config", *lines]
-
-
-def _signed(head: Headline, value: float) -> str:
-    return f"{value * 100:+.2f}" if head.form.endswith("%") else f"{value:+.4f}"

@@ -9,9 +9,9 @@ from rnncli.cli.completing import complete_run
 from rnncli.cli.given_data import takes_data
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
 from rnncli.extras import require
+from rnncli.judging import judge, run_figures
 from rnncli.outcomes import GivenData, Reader
 from rnncli.run_records import load_records
-from rnncli.side_by_side import judge, run_figures
 
 OPTION = "--html"
 NAME = "report.html"

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from html import escape
 
 from rnncli import __version__
+from rnncli.judging import Judged
 from rnncli.pages import page
 from rnncli.reporting import mistakes as wrong
-from rnncli.reporting.certainty import certainty
+from rnncli.reporting.calibration import calibration
 from rnncli.reporting.classes import confusion, scores
 from rnncli.reporting.curves import learning_curves, optimisation
 from rnncli.reporting.lengths import lengths
 from rnncli.reporting.markup import STYLE, Section, sections_html
 from rnncli.reporting.results import results
 from rnncli.reporting.settings import config, environment
-from rnncli.side_by_side import Judged
 
 _PARTS = (
     results,
@@ -21,7 +21,7 @@ _PARTS = (
     optimisation,
     confusion,
     scores,
-    certainty,
+    calibration,
     lengths,
     wrong.mistakes,
     config,

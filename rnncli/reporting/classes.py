@@ -5,10 +5,10 @@ from html import escape
 from typing import Any
 
 from rnncli.data.rows import short_label
+from rnncli.judging import Judged
 from rnncli.metrics import confusion_matrix
 from rnncli.outcomes import Outcome
 from rnncli.reporting.markup import Section, note, scrolled, table_html
-from rnncli.side_by_side import Judged
 
 MOST_CLASSES = 24  # of a matrix; of more, the most frequent confusions are listed
 FEW_CLASSES = 8  # beyond which a matrix is in small print

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnncli.figures import FIGURES
+from rnncli.judging import Judged
 from rnncli.metrics_file import numbers
 from rnncli.outcomes import HEADLINES
-from rnncli.pictures import ORANGE, RED, drawing, inline_svg, plain
+from rnncli.pictures import ORANGE, RED, drawing, inline_svg
 from rnncli.reporting.markup import Section, figures_html, note
-from rnncli.reporting.plots import axes_of, few_points, legend, look, numbers_on, shares_on
-from rnncli.side_by_side import Judged
+from rnncli.reporting.plots import axes_of, few_points, legend, look, named, numbers_on, shares_on
 
 
 def learning_curves(runs: Sequence[Judged]) -> Section:
@@ -68,7 +68,7 @@ def _losses(runs: Sequence[Judged]) -> tuple[str, str]:
         colour, name = (ORANGE, "training") if alone else (style.colour, None)
         mark = {"marker": "s"} if alone else {}
         axes.plot(*train, color=colour, linestyle=(0, (4, 2)), linewidth=1.2, markersize=4, label=name, **mark)
-        name = "validation" if alone else plain(run.record.name)
+        name = "validation" if alone else named(run)
         axes.plot(*valid, color=style.colour, marker=style.marker, markersize=4.5, label=name)
     _from_zero(axes)
     legend(axes)
@@ -93,7 +93,7 @@ def _figures(runs: Sequence[Judged]) -> tuple[str, str]:
         for number, (key, heading) in enumerate(keys):
             points = numbers(run.record.rows, "validation", key)
             style = look(place + number)
-            name = plain(run.record.name) if len(runs) > 1 else heading if len(keys) > 1 else None
+            name = named(run) if len(runs) > 1 else heading if len(keys) > 1 else None
             dash = "-" if len(runs) > 1 else style.dash
             if points:
                 axes.plot(
@@ -130,7 +130,7 @@ def _learning_rate(runs: Sequence[Judged]) -> tuple[str, str]:
     figure, axes = axes_of("Learning rate", "step", "")
     for place, run in enumerate(runs):
         style = look(place)
-        name = plain(run.record.name) if len(runs) > 1 else None
+        name = named(run) if len(runs) > 1 else None
         points = few_points(numbers(run.record.rows, "step", "lr"))
         axes.plot(*points, color=style.colour, linestyle=style.dash, label=name)
     axes.set_ylim(bottom=0)
@@ -145,7 +145,7 @@ def _gradient_norm(runs: Sequence[Judged]) -> tuple[str, str]:
     clips = {_clip_norm(run) for run in runs}
     for place, run in enumerate(runs):
         style = look(place)
-        name = plain(run.record.name) if len(runs) > 1 else None
+        name = named(run) if len(runs) > 1 else None
         steps, norms = few_points([point for point in numbers(run.record.rows, "step", "grad_norm") if point[1] > 0])
         axes.plot(steps, norms, color=style.colour, linestyle=style.dash, linewidth=1.1, label=name)
     caption = "Before clipping."

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.confidence import wilson_interval
+from rnncli.calibration import wilson_interval
 from rnncli.evaluation import Evaluation
+from rnncli.judging import Judged
 from rnncli.packing import Array, IntArray
-from rnncli.pictures import drawing, inline_svg, plain
+from rnncli.pictures import drawing, inline_svg
 from rnncli.reporting.markup import Section, figures_html
-from rnncli.reporting.plots import axes_of, legend, look, numbers_on, shares_on
-from rnncli.side_by_side import Judged
+from rnncli.reporting.plots import axes_of, legend, look, named, numbers_on, shares_on
 
 BINS = 7
 PIECES = 40  # of a language model's text
@@ -88,7 +88,7 @@ def _by_length(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str,
             linewidth=1,
             elinewidth=1,
             capsize=3,
-            label=None if alone else plain(run.record.name),
+            label=None if alone else named(run),
         )
     axes.set_xticks(range(len(ranges)))
     axes.set_xticklabels([f"{end:,}" for _, end in ranges])
@@ -119,7 +119,7 @@ def _along(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str
         cost = np.add.reduceat(bits, starts) / np.add.reduceat(characters, starts)
         ends = np.cumsum(np.add.reduceat(characters, starts))
         middle = (ends - np.add.reduceat(characters, starts) / 2) / ends[-1]
-        name = None if alone else plain(run.record.name)
+        name = None if alone else named(run)
         axes.plot(
             middle,
             cost,

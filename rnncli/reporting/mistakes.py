@@ -12,9 +12,9 @@ from rnncli.data.rows import short_label
 from rnncli.errors import shown_on_one_line
 from rnncli.evaluation import Evaluation
 from rnncli.explaining import explain
+from rnncli.judging import Judged
 from rnncli.language_evaluation import LineCost
 from rnncli.reporting.markup import Section, note, table_html
-from rnncli.side_by_side import Judged
 from rnncli.tagger_evaluation import TaggerEvaluation
 
 MOST = 10  # of one run; of several, half of that each
@@ -81,7 +81,7 @@ def _texts(run: Judged, found: Evaluation, most: int) -> str:
     html = ""
     for place in worst.tolist():
         row = found.rows[place]
-        predicted = labels[int(found.probabilities[place].argmax())]
+        predicted = labels[int(found.predicted[place])]
         html += (
             f'<div class="mistake"><p><b>{escape(short_label(row.label))}</b>, predicted '
             f"<b>{escape(short_label(predicted))}</b> at {confidence[place]:.1%} "

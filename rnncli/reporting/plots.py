@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli.data.rows import short_label
+from rnncli.judging import Judged
 from rnncli.pictures import BLUE, FAINT, GREEN, INK, ORANGE, RED, VIOLET, new_figure, plain, subplots
 from rnncli.worded import compact
 
@@ -37,6 +39,11 @@ def look(place: int) -> Look:
     turn = place // len(_COLOURS)
     index = place % len(_COLOURS)
     return Look(_COLOURS[index], _MARKERS[(index + turn) % 5], _DASHES[(index + turn) % 5])
+
+
+def named(run: Judged) -> str:
+    """Return the name of a run for a legend."""
+    return plain(short_label(run.record.name))
 
 
 def axes_of(title: str, x: str, y: str, *, height: float = HEIGHT) -> tuple[Any, Any]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from rnncli.outcomes import Headline
+from rnncli.judging import Judged, evaluated_on, summary
 from rnncli.reporting.markup import Section, note, table_html
-from rnncli.side_by_side import Judged, config_differences, differences, summary
+from rnncli.side_by_side import config_differences, differences
 from rnncli.worded import chance, setting
 
 
@@ -33,16 +33,7 @@ def results(runs: Sequence[Judged]) -> Section:
 
 def _data(runs: Sequence[Judged]) -> str:
     """Say what was evaluated on what."""
-    html = ""
-    alike = len({run.outcome.key if run.outcome else run.record.name for run in runs}) == 1
-    for run in runs[:1] if alike else runs:
-        name = "" if alike else f"{run.record.name}: "
-        if run.outcome is None:
-            html += note(
-                f"{name}the data of the run cannot be read, so this report has what training recorded. ({run.why})"
-            )
-        else:
-            html += f"<p>{escape(name + run.outcome.data)}: {len(run.outcome.counted):,} {run.outcome.unit}.</p>\n"
+    html = "".join(f"<p>{escape(line)}.</p>\n" for line in evaluated_on(runs))
     checkpoints = ", ".join(f"{run.record.checkpoint} (step {run.record.step:,})" for run in runs)
     return html + note(f"Checkpoint{'s' if len(runs) > 1 else ''}: {checkpoints}")
 
@@ -61,9 +52,9 @@ def _differences(runs: Sequence[Judged]) -> str:
     heads = [f"against {first}", f"{head.heading}{points}", "95% interval", "p", *(["p, Holm"] if several else []), ""]
     rows = []
     for pair in tested:
-        ends = " to ".join(_signed(head, end) for end in pair["interval"])
+        ends = " to ".join(head.signed(end) for end in pair["interval"])
         chances = [chance(pair["p"]), *([chance(pair["p_holm"])] if several else [])]
-        rows.append([pair["run"], _signed(head, pair["difference"]), ends, *chances, pair["verdict"]])
+        rows.append([pair["run"], head.signed(pair["difference"]), ends, *chances, pair["verdict"]])
     by = "McNemar's exact test" if tested[0]["test"] == "McNemar" else "the paired bootstrap"
     unit = next(run.outcome.unit for run in runs if run.outcome)
     corrected = ", and corrected for the number of runs by Holm's rule" if several else ""
@@ -79,7 +70,3 @@ def _settings(runs: Sequence[Judged]) -> str:
     rows = [[key, *map(setting, values)] for key, values in found.items()]
     heads = ["", *(run.record.name for run in runs)]
     return "<h3>Settings that differ</h3>" + table_html(heads, rows, words=range(len(heads)))
-
-
-def _signed(head: Headline, value: float) -> str:
-    return f"{100 * value:+.2f}" if head.form.endswith("%") else f"{value:+.4f}"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from rnncli.config.show import to_commented_yaml
+from rnncli.judging import Judged
 from rnncli.reporting.markup import Section, note, table_html
-from rnncli.side_by_side import Judged
 from rnncli.worded import count, duration
 
 _ENVIRONMENT = {

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from rnncli.comparing import differing_keys
 from rnncli.config import dump_config
+from rnncli.differing import differing_keys
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.extras import require
 from rnncli.run_dir import cannot_write

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from rnncli.confidence import reliability, roc_curve, thinned, wilson_interval
+from rnncli.calibration import reliability, roc_curve, thinned, wilson_interval
 
 RNG = np.random.default_rng(3)
 Y = RNG.random(500) < 0.4

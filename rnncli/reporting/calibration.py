@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.confidence import Reliability, reliability, roc_curve, thinned, wilson_interval
+from rnncli.calibration import Reliability, reliability, roc_curve, thinned, wilson_interval
 from rnncli.data.rows import short_label
 from rnncli.evaluation import Evaluation
-from rnncli.pictures import FAINT, drawing, inline_svg, new_figure, plain, subplots
+from rnncli.judging import Judged
+from rnncli.pictures import FAINT, drawing, inline_svg, new_figure, subplots
 from rnncli.reporting.markup import Section, figures_html
-from rnncli.reporting.plots import MOST_POINTS, WIDTH, axes_of, diagonal, label, legend, look, numbers_on
-from rnncli.side_by_side import Judged
+from rnncli.reporting.plots import MOST_POINTS, WIDTH, axes_of, diagonal, label, legend, look, named, numbers_on
 
 
-def certainty(runs: Sequence[Judged]) -> Section | None:
+def calibration(runs: Sequence[Judged]) -> Section | None:
     """Draw ROC curves, of two labels, and reliability diagrams.
 
     Parameters
@@ -42,21 +42,22 @@ def certainty(runs: Sequence[Judged]) -> Section | None:
 def _roc(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
     figure, axes = axes_of("ROC curve", "false positive rate", "true positive rate", height=3.6)
     diagonal(axes)
+    positive: dict[str, None] = {}
     for place, run in runs:
         assert run.outcome is not None
-        labels, style = run.record.trained.learned.labels, look(place)
+        style = look(place)
         if run.outcome.report["roc_auc"] is None:
             continue
         found: Evaluation = run.outcome.details
-        true = [row.label == labels[1] for row in found.rows]
-        x, y = thinned(*roc_curve(true, found.probabilities[:, 1]), MOST_POINTS)
+        x, y = thinned(*roc_curve(found.labels == 1, found.probabilities[:, 1]), MOST_POINTS)
         area = f"AUC {run.outcome.report['roc_auc']:.4f}"
-        name = area if alone else f"{plain(run.record.name)}, {area}"
+        name = area if alone else f"{named(run)}, {area}"
         axes.plot(x, y, color=style.colour, linestyle=style.dash, label=name)
-        positive = short_label(labels[1])
+        positive[short_label(run.record.trained.learned.labels[1])] = None
     axes.set_aspect("equal")
     legend(axes, loc="lower right")
-    return inline_svg(figure, "ROC curve"), f"Positive label: {positive}. The dotted line is what chance reaches."
+    caption = f"Positive label: {', '.join(positive)}. The dotted line is what chance reaches."
+    return inline_svg(figure, "ROC curve"), caption
 
 
 def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str, str]:
@@ -70,7 +71,7 @@ def _reliability(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[st
         assert run.outcome is not None
         assert run.outcome.right is not None
         bins = reliability(run.outcome.details.probabilities.max(axis=1), run.outcome.right)
-        name = f"{'' if alone else f'{plain(run.record.name)}, '}ECE {bins.error:.1%}"
+        name = f"{'' if alone else f'{named(run)}, '}ECE {bins.error:.1%}"
         left = min(left, float(bins.confidence.min()))
         bottom = min(bottom, _draw_bins(upper, lower, bins, look(place), number, name))
     upper.set_xlim(max(0.0, left - 0.03), 1.01)
