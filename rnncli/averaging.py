@@ -51,9 +51,8 @@ class Averages:
         return self.decay is not None or self.count > 0
 
     def prepare(self, params: dict[str, Array]) -> None:
-        """Begin with the weights as they are, where there is no mean yet."""
-        for name, w in params.items():
-            self.state.setdefault(PREFIX + name, w.copy())
+        """Begin with the weights as they are."""
+        self.state = {PREFIX + name: w.copy() for name, w in params.items()}
 
     def weight(self, step: int) -> float:
         """Return how much the weights after a step, counted from 0, shall count in their mean: 0 for not at all."""

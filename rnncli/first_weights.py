@@ -40,7 +40,6 @@ def take_first_weights(trainer: Trainer, config: RunConfig, data: Any) -> Covera
     if config.init_from is not None:
         _take_over(config.init_from, trainer, config, data)
     if trainer.averages is not None:  # begin anew with these weights
-        trainer.averages.state.clear()
         trainer.averages.prepare(trained_weights(trainer.model))
     return coverage
 
