@@ -204,6 +204,8 @@ def test_bad_rows_are_told_of(cli, workdir):
         ("a.csv", 'text,label\n"unclosed,a\n' + "b,b\n" * 9, "a double quote is opened in this row and never closed"),
         ("a.csv", "text,text,label\n" + "a b,c,1\n" * 4 + "a c,c,2\n" * 4, "there are 2 columns 'text'"),
         ("a.csv", "text,label\na b,x\nc d,y\na b,x\nc d,y\n", "validation"),
+        ("a.csv", "text,label\na b,x\nc d,y\ne f,x\n", "validation part is empty"),
+        ("a.csv", "text,score\n" + "".join(f"some text {i},{i / 7}\n" for i in range(9)), "no column is like a label"),
         ("a.jsonl", "{}\n{}\n", "no column is like a text (there is none)"),
         ("a.txt", "too short", "too few to learn from"),
         ("a.txt", "", "the file is empty"),

@@ -191,6 +191,19 @@ def test_long_lines_are_broken_on_a_narrow_terminal():
     assert _wrapped("", 40) == ""
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.00042, "0.4 ms"), (0.0946, "95 ms"), (0.1, "0.10 s"), (8.26, "8.3 s"), (74.4, "74 s"), (186, "3.1 min"),
+        (2700, "45 min"), (12240, "3.4 h"),
+    ],
+)  # fmt: skip
+def test_times_have_the_digits_that_tell_something(seconds, said):
+    from rnncli.cli.plan import _seconds
+
+    assert _seconds(seconds) == said
+
+
 def test_its_json_has_every_figure(cli, file):
     done = cli("plan", file, "--seconds", "0.1", "--json")
     assert (done.code, done.err) == (0, "")

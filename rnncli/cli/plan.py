@@ -132,7 +132,7 @@ def _times(plan: Plan) -> list[str]:
         _line("epoch", f"{_seconds(seconds['epoch'])} of steps"),
         _line("validation", f"{_seconds(seconds['validation'])}, {_times_made(plan.validations)}{sample}"),
         _line("saving", f"{_seconds(seconds['save'])}, {_times_made(plan.saves)} at the most"),
-        _line("whole run", f"{_seconds(seconds['run'])} for {plan.steps:,} steps"),
+        _line("whole run", f"{_seconds(seconds['run'])} for {plan.steps:,} step{'s' * (plan.steps != 1)}"),
     ]
 
 
@@ -158,7 +158,9 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Return a time as people read it: 0.24 s, 8.3 s, 74 s, 3.1 min, 45 min, 3.4 h."""
+    """Return a time as people read it: 4.1 ms, 0.24 s, 8.3 s, 74 s, 3.1 min, 45 min, 3.4 h."""
+    if seconds < 0.095:
+        return _milliseconds(seconds)
     if seconds < 120:
         return f"{seconds:.{2 if seconds < 1 else 1 if seconds < 20 else 0}f} s"
     return f"{seconds / 60:.{1 if seconds < 1200 else 0}f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -18,6 +18,7 @@ MOST_ROWS = 200_000  # that are looked at
 MOST_VALUES = 5_000  # different ones that are counted in a column
 MOST_LABELS = 200
 LABEL_CHARACTERS = 60
+FEW_ROWS = 20  # of which values need not come again and again in a column that is called a label
 _TEXT_NAMES = re.compile(
     r"(?i)^(.*[_ ])?(text|sentence|review|content|body|comment|tweet|message|utterance|question|description|headline"
     r"|title|phrase|document|abstract|summary)s?([_ ]text)?$"
@@ -142,9 +143,10 @@ def label_columns(columns: list[Column], text: str) -> tuple[list[str], bool]:
     found = [column for column in columns if column.name not in ("", text) and column.may_be_label]
     named = [column.name for column in found if _LABEL_NAMES.match(column.name)]
     others = [column.name for column in found if column.name not in named]
-    if not found:  # one that has a single value is not fit to train on, which its reader will say
+    if not found:  # one that is called so; where it is not fit to train on, that will be said
         named = [column.name for column in columns if column.name != text and _LABEL_NAMES.match(column.name)
-                 and column.values is not None and len(column.values) == 1]  # fmt: skip
+                 and column.values is not None
+                 and (len(column.values) == 1 or len(column.values) < column.rows < FEW_ROWS)]  # fmt: skip
     return [*named, *others], len(named) == 1 or len(found) == 1
 
 
