@@ -620,15 +620,15 @@ PLANTS = [
     plant(
         "a state's change felt by the later state alone",
         penalties.slowness_penalty_backward,
-        "dh[before] -= dchange",
+        "dh[start - back : end - back] -= dchange[start - first : end - first]",
         "pass",
         "slowness penalty, ragged",
         "model: slowness penalty",
     ),
     plant(
         "a change from the row above, of another sequence",
-        penalties.slowness_penalty_forward,
-        "np.repeat(sizes[:-1], sizes[1:])",
+        penalties._stretches,
+        "int(sizes[start - 1])",
         "1",
         "penalties: packed = written out",
     ),

@@ -6,6 +6,7 @@ that a weight means the same for any number of units, steps and sequences::
     activation = mean over all steps of h_t^2        slowness = mean over all steps but the first of (h_t - h_{t-1})^2
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -73,12 +74,12 @@ def slowness_penalty_forward(h: Array, packing: Packing, *, changes: int | None 
     cache
         For :func:`slowness_penalty_backward`.
     """
-    sizes = packing.sizes
-    # Row r of step t goes on from the row of the same sequence in the step before, which had sizes[t - 1] rows.
-    before = np.arange(sizes[0], packing.rows) - np.repeat(sizes[:-1], sizes[1:])
-    change = h[sizes[0] :] - h[before]
+    first = int(packing.sizes[0])
+    change = np.empty((packing.rows - first, h.shape[1]), h.dtype)
+    for start, end, back in _stretches(packing):
+        np.subtract(h[start:end], h[start - back : end - back], out=change[start - first : end - first])
     count = max(1, (len(change) if changes is None else changes) * h.shape[1])
-    return _mean_square(change, count), (change, before, int(sizes[0]), count)
+    return _mean_square(change, count), (change, packing, count)
 
 
 def slowness_penalty_backward(dout: Array, cache: Any) -> Array:
@@ -96,12 +97,29 @@ def slowness_penalty_backward(dout: Array, cache: Any) -> Array:
     dh : ndarray of shape (R, H)
         Gradient of every state.
     """
-    change, before, first, count = cache
+    change, packing, count = cache
+    first = int(packing.sizes[0])
     dchange = change * np.asarray(2 * dout / count, change.dtype)
-    dh = np.concatenate([np.zeros((first, change.shape[1]), change.dtype), dchange])
-    dh[before] -= dchange  # which names no row twice
+    dh = np.zeros((packing.rows, change.shape[1]), change.dtype)
+    dh[first:] = dchange
+    for start, end, back in _stretches(packing):
+        dh[start - back : end - back] -= dchange[start - first : end - first]
     return dh
 
 
+def _stretches(packing: Packing) -> Iterator[tuple[int, int, int]]:
+    """Yield (first row, row after the last, rows back): where each row goes on from one so many rows above.
+
+    Those of a step go on from the step before, which is as many rows above as it has; so steps after ones of the same
+    size are one stretch.
+    """
+    sizes, offsets = packing.sizes, packing.offsets
+    ends = np.flatnonzero(np.diff(sizes[:-1], append=0)) + 2  # after the last step whose step before is of that size
+    start = 1
+    for end in ends.tolist():
+        yield int(offsets[start]), int(offsets[end]), int(sizes[start - 1])
+        start = end
+
+
 def _mean_square(x: Array, count: int) -> Array:
-    return np.asarray(np.square(x).sum(dtype=np.float64) / count, x.dtype)
+    return np.asarray(np.vdot(x, x) / count, x.dtype)
