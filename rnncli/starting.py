@@ -23,7 +23,7 @@ from rnncli.start_facts import Facts
 COMMENTS = 46  # the column they begin in
 LABELS_NAMED = 8
 SHORT = 60  # tokens; texts of which half are longer get the recipe of IMDB, others that of single sentences
-MOST_TOKENS = 400  # that are kept of a text, as for IMDB
+FEWEST_TOKENS, MOST_TOKENS = 100, 400  # that are kept of a text: new ones may be longer than any here; as for IMDB
 CLASSIFIER_STEPS, TAGGER_STEPS = 1050, 2350  # of the configs that ship
 FEW_TEXTS = 20_000
 UNEVEN = 5  # times as many texts of the most frequent label as of the rarest
@@ -118,7 +118,7 @@ def _validation(facts: Facts, group: str | None) -> Iterator[tuple[str, str]]:
 def _classifier(facts: Facts) -> Iterator[tuple[str, str]]:
     lengths, unit = facts.lengths, _unit(facts)
     median, long = float(np.median(lengths)), math.ceil(np.percentile(lengths, 99))
-    limit = min(MOST_TOKENS, _rounded_up(long))
+    limit = min(max(FEWEST_TOKENS, _rounded_up(long)), MOST_TOKENS)
     cut = float(np.mean(lengths > limit))
     known = sum(count for count in facts.words.values() if count >= 2)
     kept = sum(count >= 2 for count in facts.words.values())

@@ -160,7 +160,10 @@ def test_settings_follow_from_the_data(cli, workdir):
     assert config.train.batch_size == 16
     assert config.train.epochs == 30
     assert config.data.valid_fraction == 0.2
-    assert 85 <= config.data.max_length <= 90
+    assert config.data.max_length == 100  # although no text has more than 89
+    (workdir / "long.txt").write_text("\n".join(f"{line} {'more ' * 60}" for line in lines) + "\n")
+    assert cli("init", "--data", "long.txt", "--output", "longer.yaml").code == 0
+    assert load_config("longer.yaml").data.max_length == 150
     (workdir / "chinese.jsonl").write_text(
         "".join(json.dumps({"text": "这部电影很好看" + "好" * i, "label": i % 2}) + "\n" for i in range(40))
     )
