@@ -1,11 +1,7 @@
 """A weighted mean over the steps of a sequence whose weights are learned, on packed rows (see :mod:`rnncli.packing`).
 
 The score of a step is the product of its state with one vector, and the weights of a sequence are the softmax of its
-scores: the attention of Felbo et al. 2017 (DeepMoji), the simplest that there is::
-
-    e_t = h_t w        a_t = exp(e_t) / sum over s of exp(e_s)        out = sum over t of a_t h_t
-
-A vector of zeros makes this the mean.
+scores: the attention of Felbo et al. 2017 (DeepMoji), the simplest that there is.
 """
 
 from typing import Any
@@ -16,7 +12,13 @@ from rnncli.packing import Array, IntArray, Packing
 
 
 def attention_pooling_forward(h: Array, w: Array, packing: Packing) -> tuple[Array, Any]:
-    """Average the states over the real steps, each step weighted by how its state scores.
+    """Average the states over the real steps, weighted by how each scores.
+
+    With a vector w that is learned (Felbo et al. 2017)::
+
+        e_t = h_t w        a_t = exp(e_t) / sum over s of exp(e_s)        out = sum over t of a_t h_t
+
+    A vector of zeros, which w is at first, makes this the mean.
 
     Parameters
     ----------

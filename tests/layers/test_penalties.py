@@ -26,7 +26,7 @@ def draw(lengths):
 @settings(deadline=None, max_examples=60)
 @given(some_lengths)
 def test_activation_is_the_mean_square_of_real_steps(lengths):
-    packing, h, sequences = draw(lengths)
+    _, h, sequences = draw(lengths)
     out, cache = activation_penalty_forward(h)
     assert out == pytest.approx(np.mean(np.concatenate(sequences) ** 2))
     dh = activation_penalty_backward(np.array(3.0), cache)
