@@ -50,13 +50,19 @@ class RunDir:
         return self.root / "tensorboard"
 
     @property
-    def _files(self) -> tuple[Path, ...]:
+    def report(self) -> Path:
+        """The page that ``rnncli report`` writes of this run alone."""
+        return self.root / "report.html"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What makes a run of the folder."""
         # In the order in which they are removed: no checkpoint is ever without its metrics.
         return self.last, self.best, self.metrics, self.config
 
     def refuse_earlier_run(self) -> None:
         """Raise RnncliError if the folder holds a run already."""
-        if any(file.exists() for file in self._files):
+        if any(file.exists() for file in self.files):
             go_on = f", --resume to go on with it (rnncli train --resume {self.root})" if self.last.exists() else ""
             raise RnncliError(
                 "holds an earlier run",
@@ -87,8 +93,9 @@ class RunDir:
             If the folder cannot be written.
         """
         try:
-            for file in self._files:
+            for file in self.files:
                 file.unlink(missing_ok=True)
+            self.report.unlink(missing_ok=True)  # it is on the run that goes
             for file in self.events.glob("events.out.tfevents.*"):
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # something of the user's may be in it
@@ -155,7 +162,7 @@ class RunDir:
                 except OSError:  # a file system that has no locks, where two trainers are not told apart either
                     pass
             with suppress(OSError):
-                for file_of_run in self._files:
+                for file_of_run in self.files:
                     for unfinished in self.root.glob(f".{file_of_run.name}.*tmp"):  # its writer was killed
                         unfinished.unlink()
                 file.truncate(0)

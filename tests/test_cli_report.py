@@ -16,6 +16,14 @@ def test_the_page_goes_into_the_folder_of_the_run(cli, finished):
     assert len(html.encode()) < 1_000_000
 
 
+def test_a_report_goes_with_the_run_it_is_on(cli, finished):
+    assert cli("report", LANGUAGE).code == 0
+    Path("runs/language/notes.html").write_text("mine")
+    assert cli("train", "runs/language/config.yaml", "--overwrite").code == 0
+    assert not Path("runs/language/report.html").exists()
+    assert Path("runs/language/notes.html").exists()
+
+
 def test_a_report_is_made_anew(cli, finished):
     Path("page.html").write_text("an older one")
     assert cli("report", LANGUAGE, "-o", "page.html").out.startswith("wrote page.html (")
@@ -50,9 +58,11 @@ def test_data_that_is_gone_is_told_on_standard_error(cli, finished):
 
 
 def test_nothing_else_is_replaced(cli, finished):
-    for file in (GRU / "best.safetensors", GRU / "last.safetensors", GRU / "metrics.jsonl", "tiny.csv"):
+    names = ("best.safetensors", "last.safetensors", "metrics.jsonl", "config.yaml")
+    for file in (*(GRU / name for name in names), "tiny.csv"):
         before = Path(file).read_bytes()
         assert "which it would replace" in cli.refused("report", GRU, "-o", file, code=2)
+        assert "which it would replace" in cli.refused("report", GRU / "last.safetensors", "-o", file, code=2)
         assert Path(file).read_bytes() == before
 
 

@@ -149,8 +149,7 @@ def write_csv(path: Path, target: str) -> None:
         if target == _STANDARD_OUTPUT:
             file = sys.stdout
         else:
-            run_dir = RunDir(path.parent)
-            refuse_to_overwrite(OPTION, Path(target), [run_dir.last, run_dir.best], [path, run_dir.config])
+            refuse_to_overwrite(OPTION, Path(target), [RunDir(path.parent).last], [path])
             file = stack.enter_context(output_file(OPTION, Path(target)))
             stack.enter_context(told(OPTION, Path(target)))
         writer = csv.writer(file, lineterminator="\n")

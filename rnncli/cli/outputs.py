@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from rnncli.config.base import Section
 from rnncli.errors import ConfigError, RnncliError, elsewhere, unwritable
+from rnncli.run_dir import RunDir
 
 
 def data_files(sections: Iterable[Section]) -> list[Path]:
@@ -29,7 +30,7 @@ def data_files(sections: Iterable[Section]) -> list[Path]:
 
 
 def refuse_to_overwrite(option: str, path: Path, checkpoints: Iterable[Path], data: Iterable[Path] = ()) -> None:
-    """Raise ConfigError if a file would replace a checkpoint or data.
+    """Raise ConfigError if a file would replace a checkpoint, another file of its run, or data.
 
     Parameters
     ----------
@@ -40,7 +41,9 @@ def refuse_to_overwrite(option: str, path: Path, checkpoints: Iterable[Path], da
     checkpoints, data : iterable of Path
         What must stay.
     """
-    files = {**dict.fromkeys(checkpoints, "the checkpoint"), **dict.fromkeys(data, "a data file")}
+    checkpoints = list(checkpoints)
+    files = {file: "a file of the run" for checkpoint in checkpoints for file in RunDir(checkpoint.parent).files}
+    files |= {**dict.fromkeys(data, "a data file"), **dict.fromkeys(checkpoints, "the checkpoint")}
     # A text of a folder of data lies in the folder of its label.
     folder = Path(os.path.realpath(path)).parent.parent
     for file, what in files.items():

@@ -11,10 +11,10 @@ from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, tol
 from rnncli.extras import require
 from rnncli.judging import judge, run_figures
 from rnncli.outcomes import GivenData, Reader
+from rnncli.run_dir import RunDir
 from rnncli.run_records import load_records
 
 OPTION = "--html"
-NAME = "report.html"
 
 
 @click.command("report")
@@ -31,7 +31,7 @@ NAME = "report.html"
     OPTION,
     "html",
     type=click.Path(path_type=Path),
-    help=f"File to write.  [default: {NAME} in the run's folder; of several runs, here]",
+    help="File to write.  [default: report.html in the run's folder; of several runs, here]",
 )
 @takes_data
 @click.option("--json", "as_json", is_flag=True, help="Print what was written, and the figures, as JSON.")
@@ -49,14 +49,11 @@ def command(runs: tuple[Path, ...], html: Path | None, given: GivenData | None, 
 
     records = load_records(runs)
     if html is None:
-        html = records[0].checkpoint.parent / NAME if len(records) == 1 else Path(NAME)
+        html = RunDir(records[0].checkpoint.parent if len(records) == 1 else Path()).report
     checkpoints = [record.checkpoint for record in records]
-    beside = [
-        path.with_name(name) for path in checkpoints for name in ("metrics.jsonl", "config.yaml", "last.safetensors")
-    ]
     sections = [record.trained.config.data for record in records]
     others = [] if given is None else [given.path]
-    refuse_to_overwrite(OPTION, html, checkpoints, [*beside, *data_files(sections), *others])
+    refuse_to_overwrite(OPTION, html, checkpoints, [*data_files(sections), *others])
     with output_file(OPTION, html) as file:
         judged = judge(records, Reader(given))
         parts = sections_of(judged)
