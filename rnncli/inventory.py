@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rnncli import layers, schedules
+from rnncli import layers, schedules, wide_models
 from rnncli.assembly import update_rule
 from rnncli.config import TASKS
 from rnncli.config.keys import Key, default_variant, keys_below
@@ -17,11 +17,13 @@ from rnncli.data.language.sources import read_documents
 from rnncli.data.tagging import readers as sentence_readers
 from rnncli.data.tagging.spelling import spell
 from rnncli.data.tokenizers import make_tokenizer
+from rnncli.ngrams import bag_of, count_ngrams, log_count_ratios
 
 # The key that chooses, without [variants], and what is chosen.
 KINDS = {
     "model.rnn.cell": "cells",
     "model.pooling": "poolings",
+    "model.ngrams": "branches",
     "model.loss": "losses",
     "optim.name": "optimizers",
     "optim.schedule.name": "schedules",
@@ -131,6 +133,8 @@ def _choices(model: Model, path: str = "", passed: str | None = None) -> Iterato
                 direct = [key for key in keys_below(inner, f"{here}.") if key.path.count(".") == here.count(".") + 1]
                 keys = tuple(key for key in direct if not key.path.endswith(f".{tag}"))
                 yield _Choice(f"{here}.{tag}", value, value == default_variant(info), inner, keys)
+        elif models and here in KINDS:  # a section that is there or not
+            yield _Choice(here, name, info.default is not None, models[0], tuple(keys_below(models[0], f"{here}.")))
         elif not models and here in KINDS:
             beside = [key for key in keys_below(model, path) if name == "kind" and key.path != here]
             for value in choices(info):
@@ -167,6 +171,8 @@ def _functions(choice: _Choice) -> list[Callable[..., Any]]:
         return [getattr(layers, f"{name}_{way}") for way in ways]
     if choice.key == "model.pooling":
         return [getattr(layers, f"{name}_pooling_{way}") for way in ("forward", "backward")]
+    if choice.key == "model.ngrams":
+        return [count_ngrams, log_count_ratios, bag_of, layers.bag_forward, layers.bag_backward]
     if choice.key == "model.loss":
         return [getattr(layers, f"{name}_loss")]
     if choice.key == "optim.name" and choice.section is not None:
@@ -184,6 +190,8 @@ def _explanation(choice: _Choice, functions: list[Callable[..., Any]]) -> str:
     """Return the docstring with the equations, where it stands in one place."""
     if choice.key == "model.rnn.cell":
         return inspect.getdoc(inspect.getmodule(functions[0])) or ""
+    if choice.key == "model.ngrams":
+        return _summary(wide_models)
     if choice.key == "optim.name":
         return _summary(type(update_rule(choice.section())))  # type: ignore[arg-type, misc]
     return _summary(functions[0])

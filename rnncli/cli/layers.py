@@ -82,7 +82,7 @@ def _details(parts: list[Part], width: int) -> Iterator[str]:
         alike = list(group)
         part = alike[0]
         yield click.style(part.name, bold=True) + f": {_unmarked(part.meaning)}"
-        yield f"{part.key}: {part.name}"
+        yield f"{part.key}: {'{}' if part.key.endswith(f'.{part.name}') else part.name}"  # a section, or a name
         if part.explanation.rstrip() not in ("", part.meaning):
             yield ""
             yield from (line.replace("``", "") for line in part.explanation.replace("::\n", ":\n").strip().splitlines())

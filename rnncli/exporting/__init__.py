@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rnncli.errors import ConfigError
 from rnncli.exporting.places import whole_or_nothing
 from rnncli.trained import Trained
 
@@ -88,6 +89,12 @@ def export_as(name: str, trained: Trained, path: Path) -> list[Fact]:
         be written.
     """
     form = FORMATS[name]
+    if name != "numpy" and getattr(trained.config.model, "ngrams", None) is not None:
+        raise ConfigError(
+            f"has no layer for model.ngrams, a table of {len(trained.model.keys):,} n-grams that are known by a hash",
+            where=f"--to {name}",
+            remedy="Use --to numpy, or train without model.ngrams",
+        )
     with whole_or_nothing(path, folder=form.folder) as unfinished:
         export: Export = import_module(form.module).export
         facts = export(trained, unfinished)

@@ -18,6 +18,7 @@ from rnncli.errors import ConfigError
 from rnncli.exporting import Fact
 from rnncli.exporting.learned import facts_of, lists_of, travelling
 from rnncli.trained import Trained
+from rnncli.wide_models import BIAS, RATIOS, WideModel
 
 TEMPLATE = "predict.py.txt"
 CELLS = {"rnn": "plain RNN", "lstm": "LSTM", "gru": "GRU"}
@@ -152,11 +153,22 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
         if config.data.max_length is not None:
             flags.add(config.data.truncate)
             values["max_length"] = config.data.max_length
+        if config.model.ngrams is not None:
+            flags |= _ngrams(model)
+            values["orders"] = model.wide.orders
     else:
         tokenizer = trained.learned
         flags |= {"tied"} if model.tied else set()
         flags |= {"ends"} if tokenizer.end_of_text is not None else set()
     return flags | {tokenizer.kind} | ({"lowercase"} if tokenizer.lowercase else set()), values
+
+
+def _ngrams(model: WideModel) -> set[str]:
+    """Return what a model's n-grams need."""
+    params, flags = model.params, {"wide"}
+    flags |= {"own_losses"} if model.wide.own_loss else set()
+    flags |= {"ratios"} if RATIOS in params else set()
+    return flags | ({"one_sum"} if len(params[BIAS]) == 1 else set())
 
 
 def _spelling(settings: Any, values: dict[str, Any]) -> set[str]:
