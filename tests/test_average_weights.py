@@ -12,6 +12,7 @@ from rnncli.averaging import PREFIX
 from rnncli.config import parse_config
 from rnncli.data.dataset import load_dataset
 from rnncli.errors import CheckpointError, ConfigError
+from rnncli.first_weights import take_first_weights
 from rnncli.metrics import classification_report
 from rnncli.resuming import restore_trainer
 from rnncli.run import train_run
@@ -251,3 +252,26 @@ def test_a_checkpoint_whose_mean_is_not_whole_is_refused(changed, said, tmp_path
     trainer, data = trainer_of(config, tmp_path)
     with pytest.raises(CheckpointError, match=said):
         restore_trainer(trainer, replace(saved, arrays=arrays, progress=progress), data, "last")
+
+
+def test_another_run_begins_with_the_mean_and_not_where_the_weights_ended(workdir):
+    config = CONFIGS["classification"](workdir, average=0.9)
+    train_run(config, RunDir(workdir / "first"), Silent())
+    theirs = load_trained(workdir / "first/last.safetensors")
+    second = config.model_copy(update={"init_from": str(workdir / "first/last.safetensors")})
+    trainer, data = trainer_of(second, None)
+    take_first_weights(trainer, second, data)
+    for name, mean in theirs.use_average().model.params.items():
+        assert (trainer.model.params[name] == mean).all()
+        assert (trainer.averages.of(trainer.model.params)[name] == mean).all()
+        assert (mean != theirs.model.params[name]).any()
+
+
+def test_a_run_of_another_task_gives_no_weights(workdir):
+    train_run(CONFIGS["tagging"](workdir), RunDir(workdir / "first"), Silent())
+    config = CONFIGS["classification"](workdir).model_copy(
+        update={"init_from": str(workdir / "first/last.safetensors")}
+    )
+    with pytest.raises(ConfigError, match="is of task tagging, this config of classification"):
+        train_run(config, RunDir(workdir / "second"), Silent())
+    assert not (workdir / "second").exists()
