@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 
 
 @click.group(name="config")
@@ -15,14 +15,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Replace a value; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print CONFIG with every default filled in and the meaning of each key.

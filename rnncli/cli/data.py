@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 from rnncli.errors import ConfigError
 
 
@@ -32,14 +32,7 @@ def command() -> None:
 
 @command.command(short_help="Say what the data of a config is like.")
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Replace a value; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def check(ctx: click.Context, path: Path, overrides: tuple[str, ...], as_json: bool) -> None:

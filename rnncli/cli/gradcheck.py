@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from rnncli.cli.completing import complete_setting
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import set_option
 from rnncli.gradcheck import ALL_CHECKS, TOLERANCE, Result, run_checks
 
 LISTED_FAILURES = 20
@@ -20,14 +20,7 @@ INPUTS_WIDTH = 30
 
 @click.command("gradcheck")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option(
     "--tolerance",
     type=NumberRange(0, 0.1, min_open=True),

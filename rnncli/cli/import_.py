@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 from rnncli.cli.outputs import refuse_to_overwrite
 from rnncli.importing import Given, import_weights
 from rnncli.importing.reading import read_texts
@@ -18,14 +18,7 @@ from rnncli.importing.reading import read_texts
 @click.option("--labels", metavar="A,B,...", help="Labels in the order of the output layer; or a .txt or .json file.")
 @click.option("--unknown", metavar="TOKEN", help="The token for unknown words.  [default: <unk>]")
 @click.option("--config", type=click.Path(path_type=Path), help="Config with tokenizer, pooling and so on.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Replace or add to the config.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def command(
     weights: Path,

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from rnncli.cli.completing import complete_setting
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import set_option
 from rnncli.cli.tables import table
 from rnncli.config import load_config
 from rnncli.planning import Plan, plan_run
@@ -24,14 +24,7 @@ COLUMN = 13  # where what is said begins, after what it is about
 
 @click.command("plan")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option(
     "--seconds",
     type=NumberRange(0.1, 3600),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rnncli.cli import train_seeds
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 from rnncli.config import load_config
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.figures import FIGURES, Figure
@@ -27,14 +27,7 @@ SHOWN = 20  # validations in the closing table
 
 @click.command("train")
 @click.argument("config", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier run in that folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder, from its last checkpoint.")

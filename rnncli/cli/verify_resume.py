@@ -8,20 +8,13 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 from rnncli.verifying import verify_resume
 
 
 @click.command("verify-resume")
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Steps of each run at the most.")
 @click.option("--kills", type=click.IntRange(1), default=5, show_default=True, help="Times to kill the second run.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the moments of the kills.")
