@@ -91,7 +91,7 @@ def hide_words(
 def drop_state_weights(
     layers: Sequence[Sequence[Sequence[Array]]], rate: float, rng: np.random.Generator | None
 ) -> tuple[Sequence[Sequence[Sequence[Array]]], list[list[Array]] | None]:
-    """Drop out of the weights from state to state (weight dropout, Merity et al. 2018, section 3).
+    """Drop out of the weights from state to state (weight dropout, Merity et al. 2018).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What is added to a loss so that states stay small and change slowly, on packed rows (see :mod:`rnncli.packing`).
 
-Merity, McCann and Socher 2017 ("Revisiting activation regularization for language RNNs"), with means for their sums, so
-that a weight means the same for any number of units, steps and sequences::
+Merity, McCann and Socher 2017 ("Revisiting activation regularization for language RNNs"), with means as in their code,
+so that a weight means the same for any number of units, steps and sequences::
 
     activation = mean over all steps of h_t^2        slowness = mean over all steps but the first of (h_t - h_{t-1})^2
 """

@@ -182,7 +182,7 @@ def recurrent_forward(
         Where to write the result (one half of a bidirectional layer's rows).
     state_mask : ndarray of shape (N, H), optional
         What h is multiplied with where it is multiplied with Wh, the same at every step: recurrent dropout (Gal and
-        Ghahramani 2016, equation 7). Where a cell carries h on besides, as a GRU does, it does so whole.
+        Ghahramani 2016). Where a cell carries h on besides, as a GRU does, it does so whole.
 
     Returns
     -------
