@@ -17,9 +17,9 @@ from tiny_tasks import language_values
 from rnncli.data.tagging.batches import make_tagged_batch
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tokenizers import make_tokenizer
-from rnncli.errors import ConfigError
-from rnncli.exporting import export_as
-from rnncli.exporting.numpy_folder import predict_source, select
+from rnncli.errors import ConfigError, RnncliError
+from rnncli.exporting import export_as, numpy_folder
+from rnncli.exporting.numpy_folder import predict_source, select, write_folder
 from rnncli.layers.activations import softmax
 from rnncli.sampling import Stepper
 from rnncli.tagging import tag_texts
@@ -35,8 +35,8 @@ near_tokens = st.lists(
 
 
 def exported(trained, path):
-    """Export a model and return its predict.py as a module."""
-    export_as("numpy", trained, path)
+    """Write a model's folder, without comparing, and return its predict.py as a module."""
+    write_folder(trained, path)
     return load(path)
 
 
@@ -217,8 +217,10 @@ def test_nothing_of_other_variants_is_left_in_it():
 
 def test_what_the_folder_has(tmp_path):
     facts = export_as("numpy", classifier(CELLS[1]), tmp_path / "f")
-    assert [fact.name for fact in facts] == ["bytes", "files", "vocabulary", "labels"]
+    assert [fact.name for fact in facts] == ["bytes", "files", "vocabulary", "labels", "checked on", "difference"]
     assert sorted(file.name for file in (tmp_path / "f").iterdir()) == facts[1].value
+    assert facts[4].value.startswith("32 texts made of the vocabulary (")
+    assert facts[5].value["largest"] < 1e-6
     assert json.loads((tmp_path / "f" / "vocabulary.json").read_text(encoding="utf-8")) == WORDS
     assert json.loads((tmp_path / "f" / "config.json").read_text(encoding="utf-8"))["step"] == 7
     with np.load(tmp_path / "f" / "weights.npz", allow_pickle=False) as arrays:
@@ -240,6 +242,45 @@ def test_sub_words_are_refused_and_leave_nothing(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"--to numpy: cuts no sub-words.*--to torch"):
         export_as("numpy", trained, tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
+
+
+MODELS = {
+    "classifier": lambda: classifier(CELLS[2], 2, pooling=["max", "attention"]),
+    "of one output": lambda: classifier(CELLS[0], loss="binary"),
+    "of characters": lambda: classifier(CELLS[3], data={"tokenizer": {"kind": "character", "lowercase": False}}),
+    "tagger": lambda: tagger(CELLS[1], SPELLINGS[1]),
+    "language model": lambda: language_model(CELLS[1], "word", ends=True),
+}
+
+
+MISTAKES = [
+    ("np.tanh(", "np.sin(", "differ from the model's by"),
+    ("enumerate(VOCABULARY)", "enumerate(VOCABULARY[::-1])", "differ from the model's by"),
+    ("np.exp(", "np.nan * np.exp(", "differ from the model's by nan"),
+    ("import json", "import json, not_there", r"failed \(ModuleNotFoundError: No module named 'not_there'\)"),
+]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_program_is_run_before_it_takes_its_place(tmp_path, monkeypatch, name):
+    """A mistake in it, of any kind, leaves nothing."""
+    trained = MODELS[name]()
+    assert export_as("numpy", trained, tmp_path / "f")[-1].value["largest"] < 1e-6
+    assert "__pycache__" not in [file.name for file in (tmp_path / "f").iterdir()]
+    source = predict_source(trained)
+    for right, wrong, message in MISTAKES if name == "classifier" else MISTAKES[:1]:
+        assert right in source
+        monkeypatch.setattr(numpy_folder, "predict_source", lambda _, r=right, w=wrong: source.replace(r, w))
+        with pytest.raises(RnncliError, match=rf"nothing was written: predict.py.*{message}.*report it"):
+            export_as("numpy", trained, tmp_path / "g")
+        assert [file.name for file in tmp_path.iterdir()] == ["f"]
+
+
+def test_it_is_run_as_a_users_would_be(tmp_path, monkeypatch):
+    """What lies in the folder that rnncli runs in is no part of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("json.py").write_text("raise RuntimeError")
+    export_as("numpy", classifier(CELLS[1]), tmp_path / "f")
 
 
 # ---- as a program ---------------------------------------------------------------------------------------------------

@@ -228,14 +228,14 @@ def test_a_graph_with_a_mistake_is_refused(name, cell, monkeypatch):
     planted(monkeypatch, name)
     model = classifier(CELLS[cell])
     with pytest.raises(RnncliError, match=r"differ from the model's by .*1e-04 is allowed"):
-        verify(session_of(model), model, texts_of([3, 9, 1, 5]), "x")
+        verify(session_of(model), model, texts_of([3, 9, 1, 5]))
 
 
 def test_a_model_without_numbers_is_refused():
     model = classifier(CELLS[0])
     model.params["output.b"][0] = np.nan
     with pytest.raises(RnncliError, match="not finite"):
-        verify(session_of(model), model, texts_of([3, 2]), "x")
+        verify(session_of(model), model, texts_of([3, 2]))
 
 
 def test_a_graph_without_numbers_is_refused(monkeypatch):
@@ -243,7 +243,7 @@ def test_a_graph_without_numbers_is_refused(monkeypatch):
     broken = classifier(CELLS[0])
     broken.params["output.b"][0] = np.nan
     with pytest.raises(RnncliError, match="nan"):
-        verify(session_of(broken), model, texts_of([3, 2]), "x")
+        verify(session_of(broken), model, texts_of([3, 2]))
 
 
 TEXTS = [
@@ -481,7 +481,7 @@ def test_texts_without_end_are_cut(cli, workdir):
     data = {"test": {"format": "csv", "path": str(test)}, "max_length": None}
     values = tiny_values(write_csv(workdir / "tiny.csv"), data=data)
     assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
-    sample = sample_of(load_trained(Path("runs/tiny/best.safetensors")))
+    sample = sample_of(load_trained(Path("runs/tiny/best.safetensors")), 256)
     assert sample.data.lengths.tolist() == [1000, 1]
 
     word = "\t".join(["x" * 500, "_", "NOUN", *"______"])
@@ -490,7 +490,7 @@ def test_texts_without_end_are_cut(cli, workdir):
     data = {"test": {"format": "conllu", "path": str(workdir / "long.conllu")}}
     values = tagging_values(write_conllu(workdir / "x.conllu"), data={**data, "spelling": {"max_length": 400}})
     assert cli("train", write_config(workdir / "c.yaml", values)).code == 0
-    sample = sample_of(load_trained(Path("runs/tiny-tagger/best.safetensors")))
+    sample = sample_of(load_trained(Path("runs/tiny-tagger/best.safetensors")), 256)
     assert sample.data.lengths.tolist() == [1000]
     assert np.diff(sample.data.spellings.offsets).tolist() == [100]
 

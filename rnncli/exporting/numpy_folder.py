@@ -16,18 +16,22 @@ import numpy as np
 
 from rnncli.errors import ConfigError
 from rnncli.exporting import Fact
+from rnncli.exporting.differences import facts_of_difference
 from rnncli.exporting.learned import facts_of, lists_of, travelling
+from rnncli.exporting.samples import sample_of
+from rnncli.exporting.verify_numpy import verify_folder
 from rnncli.trained import Trained
 from rnncli.wide_models import BIAS, RATIOS, WideModel
 
 TEMPLATE = "predict.py.txt"
+TEXTS = 32  # to compare on; the program reads one at a time
 CELLS = {"rnn": "plain RNN", "lstm": "LSTM", "gru": "GRU"}
 # What each pooling makes of h (T, K), as the template says it.
 _POOLED = {"mean": "h.mean(axis=0)", "max": "h.max(axis=0)", "last": "last", "attention": "attention @ h"}
 
 
 def export(trained: Trained, path: Path) -> list[Fact]:
-    """Write a model as a folder that needs nothing of rnncli.
+    """Write a model as a folder that needs nothing of rnncli, run its program and compare.
 
     Parameters
     ----------
@@ -39,20 +43,42 @@ def export(trained: Trained, path: Path) -> list[Fact]:
     Returns
     -------
     list of Fact
-        The files, vocabulary and labels.
+        The files, vocabulary and labels, and the largest difference found.
 
     Raises
     ------
-    ConfigError
-        If the tokens are sub-words, which only the tokenizers package cuts.
+    RnncliError
+        If the tokens are sub-words, which only the tokenizers package cuts, or the program computes something else.
+    """
+    names = write_folder(trained, path)
+    sample = sample_of(trained, TEXTS)
+    difference = verify_folder(path, trained, sample.texts)
+    return [
+        Fact("files", names, ", ".join(names)),
+        *facts_of(trained),
+        *facts_of_difference(sample.name, difference),
+    ]
+
+
+def write_folder(trained: Trained, path: Path) -> list[str]:
+    """Write the folder.
+
+    Parameters
+    ----------
+    trained, path
+        As for :func:`export`.
+
+    Returns
+    -------
+    list of str
+        The names of its files.
     """
     texts = _texts(trained)
     path.mkdir()
     np.savez(path / "weights.npz", **trained.model.params)
     for name, text in texts.items():
         (path / name).write_text(text, encoding="utf-8", newline="\n")
-    names = sorted([*texts, "weights.npz"])
-    return [Fact("files", names, ", ".join(names)), *facts_of(trained)]
+    return sorted([*texts, "weights.npz"])
 
 
 def predict_source(trained: Trained) -> str:

@@ -6,16 +6,18 @@ from typing import Any
 from rnncli import __version__
 from rnncli.errors import ConfigError
 from rnncli.exporting import Fact
+from rnncli.exporting.differences import facts_of_difference
 from rnncli.exporting.learned import facts_of
 from rnncli.exporting.onnx_graph import IR_VERSION, OPSET
 from rnncli.exporting.onnx_metadata import metadata_of
 from rnncli.exporting.onnx_models import build_graph
 from rnncli.exporting.samples import sample_of
-from rnncli.exporting.verify_onnx import ALLOWED, verify
+from rnncli.exporting.verify_onnx import verify
 from rnncli.extras import require
 from rnncli.trained import Trained
 
 FIRST_RUNTIME = "1.15"  # the oldest onnxruntime that has been tried
+TEXTS = 256  # to compare on
 MOST_BYTES = 2**31 - 2**24  # a protobuf ends at 2 GiB; the nodes take some kilobytes
 
 
@@ -60,18 +62,13 @@ def export(trained: Trained, path: Path) -> list[Fact]:
     onnx.helper.set_model_props(model, metadata)
     path.write_bytes(model.SerializeToString())
     onnx.checker.check_model(str(path), full_check=True)
-    sample = sample_of(trained)
-    difference = verify(_session(runtime, path), trained.model, sample.data, "the graph")
+    sample = sample_of(trained, TEXTS)
+    difference = verify(_session(runtime, path), trained.model, sample.data)
     return [
         *facts_of(trained),
         *(Fact(name, _signatures(onnx, values), _shown(onnx, values)) for name, values in _values(model)),
         Fact("format", {"opset": OPSET, "ir_version": IR_VERSION, "onnxruntime": FIRST_RUNTIME}, _versions()),
-        Fact("checked on", sample.name, sample.name),
-        Fact(
-            "difference",
-            {"largest": difference, "allowed": ALLOWED},
-            f"{difference:.1e} at most in a probability; {ALLOWED:.0e} is allowed",
-        ),
+        *facts_of_difference(sample.name, difference),
     ]
 
 

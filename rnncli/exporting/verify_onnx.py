@@ -10,20 +10,19 @@ from rnncli.data.dataset import EncodedTexts
 from rnncli.data.language.steps import make_steps
 from rnncli.data.tagging.batches import make_tagged_batch
 from rnncli.data.tagging.codec import TaggedTexts
-from rnncli.errors import RnncliError
+from rnncli.exporting.differences import largest_difference
 from rnncli.language_models import LanguageModel
 from rnncli.layers.activations import softmax
 from rnncli.models import Model
 from rnncli.packing import Array, IntArray, pack
 from rnncli.taggers import Tagger
 
-ALLOWED = 1e-4  # in a probability
 BATCH = 32  # texts, in the order in which they come, so that their lengths differ
 STREAMS = 8
 PADDING = -1  # no id: what a model reads of it would show
 
 
-def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any, where: str) -> float:
+def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any) -> float:
     """Compare the probabilities of a model with those of its graph.
 
     Parameters
@@ -34,8 +33,6 @@ def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any, where
         The original.
     data : EncodedTexts, TaggedTexts or ndarray
         From :func:`rnncli.exporting.samples.sample_of`.
-    where : str
-        Name of the output, for messages.
 
     Returns
     -------
@@ -45,7 +42,7 @@ def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any, where
     Raises
     ------
     RnncliError
-        If it is more than ``ALLOWED``, or the probabilities are not numbers.
+        If it is too large, or the probabilities are not numbers.
     """
     if isinstance(model, LanguageModel):
         pairs = language_pairs(session, model, data)
@@ -53,20 +50,8 @@ def verify(session: Any, model: Model | Tagger | LanguageModel, data: Any, where
         pairs = tagger_pairs(session, model, data)
     else:
         pairs = classifier_pairs(session, model, data)
-    difference = 0.0
-    for ours, theirs in pairs:
-        if not np.isfinite(ours).all():
-            raise RnncliError("the model's outputs are not finite numbers", remedy="Train again with a lower optim.lr")
-        found = float(np.abs(ours - theirs).max())
-        if not found <= ALLOWED:  # one that is not a number is none of these
-            raise RnncliError(
-                f"was not written: onnxruntime's probabilities differ from the model's by {found:.1e}, "
-                f"{ALLOWED:.0e} is allowed",
-                where=where,
-                remedy="This is a fault of rnncli or of onnxruntime: report it, and use --to numpy meanwhile",
-            )
-        difference = max(difference, found)
-    return difference
+    remedy = "This is a fault of rnncli or of onnxruntime: report it, and use --to numpy meanwhile"
+    return largest_difference(pairs, "onnxruntime's", remedy)
 
 
 def classifier_pairs(session: Any, model: Model, texts: EncodedTexts) -> Iterator[tuple[Array, Array]]:
