@@ -116,6 +116,8 @@ def _refuse_what_needs_validations(config: Config) -> None:
     needs = {
         "train.patience": config.train.patience is not None,
         "train.validate_every": config.train.validate_every is not None,
+        "train.best_metric": "best_metric" in config.train.model_fields_set,
+        "data.split_seed": config.data.split_seed is not None,
         "optim.schedule: plateau": config.optim.schedule.name == "plateau",
     }
     for key, given in needs.items():

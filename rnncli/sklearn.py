@@ -189,7 +189,7 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
                 weights = {known.get(c, str(c)): w for c, w in self.class_weight.items()}
                 given["class_weight"] = dict.fromkeys(names, 1.0) | {name: plain(w) for name, w in weights.items()}
             config = estimator_config(given, self.config, _seed(self.random_state))
-            data = encode_parts(config.data, *hold_back(rows, self.validation_fraction, config.seed))
+            data = encode_parts(config.data, *hold_back(rows, self.validation_fraction, config.split_seed))
             fitted = fit(config, data, ConsoleProgress(config.train.log_every) if self.verbose else None)
         self.model_, self.history_, self.n_iter_ = fitted
         self._columns = [data.labels.index(name) for name in names]

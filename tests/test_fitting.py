@@ -49,6 +49,8 @@ def test_without_a_validation_part_the_last_step_counts(workdir):
     [
         ({"train": {"patience": 2}}, "train.patience"),
         ({"train": {"validate_every": 2}}, "train.validate_every"),
+        ({"train": {"best_metric": "loss"}}, "train.best_metric"),
+        ({"data": {"split_seed": 2}}, "data.split_seed"),
         ({"optim": {"name": "adam", "lr": 0.1, "schedule": {"name": "plateau"}}}, "optim.schedule: plateau"),
     ],
 )

@@ -190,6 +190,16 @@ def test_every_parameter_changes_the_model():
     assert (balanced != small(epochs=2).fit(TEXTS[:-3], Y[:-3]).predict_proba(TEXTS)).any()
 
 
+def test_the_split_has_a_seed_of_its_own():
+    held = [
+        small(epochs=1, validation_fraction=0.4, random_state=state, config=config)
+        .fit(TEXTS, Y)
+        .model_.learned.vocabulary.tokens
+        for state, config in ((1, {"data": {"split_seed": 3}}), (2, {"data": {"split_seed": 3}}), (1, None), (3, None))
+    ]
+    assert held[0] == held[1] == held[3] != held[2]
+
+
 def test_a_class_without_a_weight_counts_one():
     expected = small(class_weight={"pos": 3, "neg": 1}, epochs=2).fit(TEXTS, Y).predict_proba(TEXTS)
     for weights in ({"pos": 3}, {np.str_("pos"): np.float32(3)}, {"neg": np.int64(1), "pos": 3.0}):
