@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
 from finished_runs import ENTITIES, GRU, LANGUAGE, TAGGER
 from tiny_runs import jsonl
+
+from rnncli.cli.metrics import read_again
 
 
 @pytest.mark.parametrize("place", [GRU, GRU / "last.safetensors", GRU / "metrics.jsonl"])
@@ -54,6 +58,30 @@ def test_steps_are_a_table(cli, finished):
     rows = [row for row in jsonl(GRU / "metrics.jsonl") if row["kind"] == "step"]
     assert [line.split()[1] for line in lines] == [str(row["step"]) for row in rows]
     assert lines[0].split()[4] == "0.0100"
+
+
+@pytest.mark.parametrize("options", [["--steps"], ["--steps", "--json"], ["--json"], []])
+def test_many_rows_are_printed_in_portions(cli, finished, monkeypatch, options):
+    whole = cli("metrics", GRU, *options).out
+    monkeypatch.setattr("rnncli.cli.metrics._AT_ONCE", 2)
+    assert cli("metrics", GRU, *options).out == whole
+
+
+def test_rows_are_not_held_in_memory(finished):
+    rows = read_again(GRU / "metrics.jsonl", ("step",))
+    before = list(rows())
+    (GRU / "metrics.jsonl").write_text(json.dumps(before[0]) + "\n")
+    assert list(rows()) == before[:1]
+
+
+@pytest.mark.parametrize("options", [["--steps"], ["--csv"], []])
+def test_a_pipe_can_be_read_once_only(cli, finished, options):
+    text = (GRU / "metrics.jsonl").read_text()
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=[text])
+    writer.start()
+    assert cli("metrics", "pipe", *options).out == cli("metrics", GRU, *options).out
+    writer.join()
 
 
 def test_every_task_has_its_figures(cli, finished):

@@ -3,8 +3,9 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ import click
 
 from rnncli.cli.completing import complete_run
 from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
-from rnncli.cli.tables import table
+from rnncli.cli.tables import padded, table, widths_of
 from rnncli.errors import RnncliError
 from rnncli.figures import FIGURES
 from rnncli.metrics_file import read_metrics
@@ -21,6 +22,9 @@ from rnncli.worded import compact
 
 OPTION = "--csv"
 _STANDARD_OUTPUT = "-"
+_AT_ONCE = 1000  # lines that are printed together: each time what is printed is flushed
+
+Rows = Callable[[], Iterator[dict[str, Any]]]
 
 
 @click.command("metrics")
@@ -46,15 +50,16 @@ def command(run: Path, steps: bool, csv_file: str | None, as_json: bool) -> None
             raise click.UsageError("--csv writes every record; give it without --json and --steps.")
         write_csv(path, csv_file)
         return
-    kinds = ("step",) if steps else ("validation", "resumed")
-    rows = [row for row in read_metrics(path) if row["kind"] in kinds]
+    rows = read_again(path, ("step",) if steps else ("validation", "resumed"))
     if as_json:
-        click.echo(json.dumps({"metrics": str(path), "rows": rows}, ensure_ascii=False))
+        write_json(path, rows)
         return
-    if not any(row["kind"] != "resumed" for row in rows):
+    if not any(row["kind"] != "resumed" for row in rows()):
         what = "no step yet; train.log_every says how often" if steps else "no validation yet; --steps shows the steps"
         raise RnncliError(f"has recorded {what}", where=str(path))
-    click.echo("\n".join(step_lines(rows) if steps else validation_lines(rows)))
+    lines = step_lines(rows) if steps else iter(validation_lines(rows()))
+    while some := list(islice(lines, _AT_ONCE)):
+        click.echo("\n".join(some))
 
 
 def metrics_path(run: Path) -> Path:
@@ -62,6 +67,31 @@ def metrics_path(run: Path) -> Path:
     if run.is_dir():
         return RunDir(run).metrics
     return RunDir(run.parent).metrics if run.suffix == ".safetensors" else run
+
+
+def read_again(path: Path, kinds: Container[str] | None = None) -> Rows:
+    """Return a function that reads a metrics.jsonl anew each time it is called: it may be longer than memory is large.
+
+    Parameters
+    ----------
+    path : Path
+        The file; what can be read only once, such as a pipe, is read now.
+    kinds : container of str or None
+        Which rows; None for all.
+
+    Returns
+    -------
+    callable
+        Returns an iterator over the rows.
+    """
+
+    def wanted() -> Iterator[dict[str, Any]]:
+        return (row for row in read_metrics(path) if kinds is None or row["kind"] in kinds)
+
+    if path.exists() and not path.is_file() and not path.is_dir():
+        found = list(wanted())
+        return lambda: iter(found)
+    return wanted
 
 
 def validation_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -95,37 +125,48 @@ def validation_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
         mark = "best" if row is best else ""
         seconds = _figure(row.get("seconds"), ",.1f")
         lines.append([_figure(row.get("epoch"), ","), f"{row['step']:,}", *losses, *figures, seconds, mark])
-    return _without_empty_end(table(heads, lines, left=0))
+    return table(heads, lines, left=0)
 
 
-def step_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
+def step_lines(rows: Rows) -> Iterator[str]:
     """Lay out rows of training steps.
 
     Parameters
     ----------
-    rows : iterable of dict
-        Of kind ``step``.
+    rows : callable
+        From :func:`read_again`, of kind ``step``.
 
-    Returns
-    -------
-    list of str
-        A line for each.
+    Yields
+    ------
+    str
+        The heads, then a line for each.
     """
     heads = ["epoch", "step", "loss", "accuracy", "lr", "grad norm", "tokens", "tokens/s", "seconds", ""]
-    lines = [
-        [
-            _figure(row.get("epoch"), ","),
-            f"{row['step']:,}",
-            _figure(row.get("loss"), ".4f"),
-            _figure(row.get("accuracy"), ".1%"),
-            *(compact(row[key]) if isinstance(row.get(key), int | float) else "-" for key in ("lr", "grad_norm")),
-            *(_figure(row.get(key), ",") for key in ("tokens", "tokens_per_second")),
-            _figure(row.get("seconds"), ",.1f"),
-            "skipped" if row.get("skipped") is True else "",
-        ]
-        for row in rows
+    widths = widths_of(chain([heads], map(_step_cells, rows())))
+    return padded(chain([heads], map(_step_cells, rows())), widths, left=0)
+
+
+def _step_cells(row: dict[str, Any]) -> list[str]:
+    return [
+        _figure(row.get("epoch"), ","),
+        f"{row['step']:,}",
+        _figure(row.get("loss"), ".4f"),
+        _figure(row.get("accuracy"), ".1%"),
+        *(compact(row[key]) if isinstance(row.get(key), int | float) else "-" for key in ("lr", "grad_norm")),
+        *(_figure(row.get(key), ",") for key in ("tokens", "tokens_per_second")),
+        _figure(row.get("seconds"), ",.1f"),
+        "skipped" if row.get("skipped") is True else "",
     ]
-    return _without_empty_end(table(heads, lines, left=0))
+
+
+def write_json(path: Path, rows: Rows) -> None:
+    """Print rows as JSON, one after the other."""
+    click.echo(f'{{"metrics": {json.dumps(str(path), ensure_ascii=False)}, "rows": [', nl=False)
+    texts, before = (json.dumps(row, ensure_ascii=False) for row in rows()), ""
+    while some := list(islice(texts, _AT_ONCE)):
+        click.echo(before + ", ".join(some), nl=False)
+        before = ", "
+    click.echo("]}")
 
 
 def write_csv(path: Path, target: str) -> None:
@@ -134,7 +175,7 @@ def write_csv(path: Path, target: str) -> None:
     Parameters
     ----------
     path : Path
-        The file to read, twice: its columns come first.
+        The file to read.
     target : str
         The file to write, or ``-`` for standard output.
 
@@ -143,7 +184,8 @@ def write_csv(path: Path, target: str) -> None:
     RnncliError
         If one of them cannot be read or written.
     """
-    columns = list(dict.fromkeys(key for row in read_metrics(path) for key in row))
+    rows = read_again(path)
+    columns = list(dict.fromkeys(key for row in rows() for key in row))
     with ExitStack() as stack:
         file: IO[Any]
         if target == _STANDARD_OUTPUT:
@@ -154,7 +196,7 @@ def write_csv(path: Path, target: str) -> None:
             stack.enter_context(told(OPTION, Path(target)))
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        for row in read_metrics(path):
+        for row in rows():
             writer.writerow(["" if row.get(key) is None else _cell(row[key]) for key in columns])
 
 
@@ -164,7 +206,3 @@ def _cell(value: Any) -> str:
 
 def _figure(value: Any, form: str) -> str:
     return format(value, form) if isinstance(value, int | float) else "-"
-
-
-def _without_empty_end(lines: list[str]) -> list[str]:
-    return [line.rstrip() for line in lines]
