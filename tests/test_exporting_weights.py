@@ -224,13 +224,23 @@ def test_the_keys_of_a_language_model(tmp_path):
     facts = export_as("torch", language_model(CELLS[3], tied=True), tmp_path / "w.safetensors")
     tensors = load_file(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(tensors["output.weight"], tensors["embedding.weight"])
-    assert {fact.name: fact.shown for fact in facts}["rnn"] == "nn.GRU(5, 5, 2)"
+    shown = {fact.name: fact.shown for fact in facts}
+    assert shown["rnn"] == "nn.GRU(5, 5, 2)"
+    assert shown["output layer"] == "nn.Linear(5, 10), its weight that of the embedding"
     rnn = {"cell": "lstm", "hidden": [6, 3]}
     facts = export_as("torch", language_model(CELLS[1], rnn=rnn), tmp_path / "w.safetensors")
     tensors = load_file(tmp_path / "w.safetensors")
     assert tensors["rnn.0.weight_hh_l0"].shape == (24, 6)
     assert tensors["rnn.1.weight_ih_l0"].shape == (12, 6)
-    assert {fact.name: fact.shown for fact in facts}["rnn 1"] == "nn.LSTM(6, 3)"
+    assert {fact.name: fact.shown for fact in facts}["rnn.1"] == "nn.LSTM(6, 3)"
+
+
+def test_of_many_labels_the_first_are_shown_whole(tmp_path):
+    labels = [f"label number {number}" for number in range(9)]
+    trained = made(classifier(CELLS[0]).config.model_dump(mode="json"), Stored({"labels": labels}, tuple(WORDS)))
+    fact = export_as("torch", trained, tmp_path / "w.safetensors")[-1]
+    assert fact.value == labels
+    assert fact.shown == "9: label number 0, label number 1, label number 2, ..."
 
 
 @pytest.mark.parametrize(("cell", "gates", "more"), [("rnn", 1, 0), ("lstm", 4, 0), ("gru", 3, 1)])

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from rnncli.cli.completing import complete_checkpoint
+from rnncli.cli.facts import echo_facts
 from rnncli.cli.outputs import data_files, refuse_to_overwrite
-from rnncli.errors import shown_on_one_line
 from rnncli.exporting import FORMATS, export_as
 from rnncli.exporting.places import OPTION
 from rnncli.trained import load_trained
@@ -48,12 +48,10 @@ def command(checkpoint: Path, name: str, output: Path | None, as_json: bool) -> 
         return
     size, *others = facts
     average = "" if trained is loaded else ", its mean weights"
-    lines = [
-        ("checkpoint", f"{checkpoint} ({trained.config.model.rnn.cell}, step {step}{average})"),
-        ("wrote", f"{output} ({size.shown})"),
-        *((fact.name, fact.shown) for fact in others),
-    ]
-    width = max(len(head) for head, _ in lines)
-    for head, text in lines:
-        for number, line in enumerate(text.split("\n")):
-            click.echo(f"{'' if number else head:{width}}  {shown_on_one_line(line)}")
+    echo_facts(
+        [
+            ("checkpoint", f"{checkpoint} ({trained.config.model.rnn.cell}, step {step}{average})"),
+            ("wrote", f"{output} ({size.shown})"),
+            *((fact.name, fact.shown) for fact in others),
+        ]
+    )

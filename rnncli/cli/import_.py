@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rnncli.cli.facts import echo_facts
 from rnncli.cli.options import set_option
 from rnncli.cli.outputs import refuse_to_overwrite
 from rnncli.importing import Given, import_weights
@@ -50,7 +51,4 @@ def command(
         found = {fact.name: fact.value for fact in facts}
         click.echo(json.dumps({"weights": str(weights), "output": str(output), **found}))
         return
-    lines = [("weights", str(weights)), ("wrote", str(output)), *((fact.name, fact.shown) for fact in facts)]
-    width = max(len(head) for head, _ in lines)
-    for head, text in lines:
-        click.echo(f"{head:{width}}  {text}")
+    echo_facts([("weights", str(weights)), ("wrote", str(output)), *((fact.name, fact.shown) for fact in facts)])

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from rnncli import __version__
+from rnncli.data.rows import short_label
 from rnncli.exporting import Fact
 from rnncli.tasks import task_of
 from rnncli.tasks.base import Stored
 from rnncli.trained import Trained
+
+MOST_SHOWN = 50  # columns of labels
 
 
 def stored_of(trained: Trained) -> Stored:
@@ -83,5 +86,9 @@ def _count(name: str, items: Any, what: str) -> Fact:
 
 
 def _labels(name: str, labels: tuple[str, ...]) -> Fact:
-    shown = ", ".join(labels)
-    return Fact(name, list(labels), shown if len(shown) <= 50 else f"{len(labels):,}: {shown[:40]}...")
+    """Return labels, of which the first are shown where all are too many."""
+    shown = ", ".join(map(short_label, labels))
+    if len(shown) > MOST_SHOWN:
+        fits = shown[:MOST_SHOWN].rpartition(", ")[0]
+        shown = f"{len(labels):,}: {fits}, ..."
+    return Fact(name, list(labels), shown)

@@ -152,22 +152,20 @@ def _modules(trained: Trained) -> list[Fact]:
         facts.append(_fact("spelling", runs, *params["spelling.W"].shape))
     if "spelling.fwd.Wx" in params:
         D, H = len(params["spelling.fwd.Wx"]), len(params["spelling.fwd.Wh"])
-        facts.append(_fact("spelling rnn", module, D, f"{H}, bidirectional=True"))
+        facts.append(_fact("spelling_rnn", module, D, f"{H}, bidirectional=True"))
     if len(set(sizes)) == 1:
         count = f", {len(sizes)}" if len(sizes) > 1 else ""
         facts.append(_fact("rnn", module, inputs, f"{sizes[0]}{count}{both}"))
     else:
         for layer, (D, H) in enumerate(zip([inputs, *sizes], sizes, strict=False)):
-            facts.append(_fact(f"rnn {layer}", module, D, H))
+            facts.append(_fact(f"rnn.{layer}", module, D, H))
     if "attention.w" in params:
         facts.append(_fact("attention", "Linear", len(params["attention.w"]), 1, "bias=False"))
     w = params.get("output.w", params["embedding.W"].T)
-    tied = [] if "output.w" in params else ["tied"]
-    return [*facts, _fact("output layer", "Linear", *w.shape, *tied)]
+    tied = "" if "output.w" in params else ", its weight that of the embedding"
+    return [*facts, _fact("output layer", "Linear", *w.shape, more=tied)]
 
 
-def _fact(name: str, module: str, *sizes: Any) -> Fact:
-    tied = sizes[-1] == "tied"
-    shown = f"nn.{module}({', '.join(map(str, sizes[: len(sizes) - tied]))})"
-    shown += ", its weight that of the embedding" if tied else ""
+def _fact(name: str, module: str, *sizes: Any, more: str = "") -> Fact:
+    shown = f"nn.{module}({', '.join(map(str, sizes))}){more}"
     return Fact(name, shown, shown)
