@@ -158,6 +158,7 @@ class LanguageWork:
         out, after, cache = self.model.forward(steps, state, rng, masks)
         with stage("output"):
             loss = self.model.loss(out, steps.y, window.inputs.size, self.smoothing)
+            loss = loss._replace(loss=loss.loss + self.model.penalty(cache))
         return out, cache, loss, after
 
     def _window(self, number: int) -> Window:

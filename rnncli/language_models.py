@@ -18,6 +18,7 @@ from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax
 from rnncli.layers.recurrent import Cell
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
+from rnncli.penalized import Penalties, penalize, penalize_backward
 from rnncli.profiling import stage
 from rnncli.stacks import (
     State,
@@ -48,6 +49,8 @@ class LanguageModel:
     variational : bool
         Whether what is dropped of a stream's vectors stays so for the window. Otherwise a mask is drawn for each
         step, and for embeddings one for each distinct token. The weights' mask always holds for a window.
+    penalties : Penalties
+        What the last layer's states add to the loss in training: their size, after dropout, and how they change.
     params : dict of str to ndarray
         The weights; without ``output.w`` the output layer has those of the embedding.
     frozen : tuple of str
@@ -62,6 +65,7 @@ class LanguageModel:
     state_dropout: float
     recurrent_dropout: float
     variational: bool
+    penalties: Penalties
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
 
@@ -152,7 +156,8 @@ class LanguageModel:
         after = [(h_[steps.last], None if c_ is None else c_[steps.last]) for h_, c_ in finals]
         with stage("output"):
             out, mask = drop(h, self.output_dropout, rnn, cells)
-        return out, after, (embedded, weight_masks, run, mask)
+            penalties = self._penalties(h, out, steps, masks if rnn is not None else None)
+        return out, after, (embedded, weight_masks, run, mask, penalties)
 
     def loss(self, out: Array, y: IntArray, count: int | None = None, smoothing: float = 0.0) -> OutputLoss:
         """Compute the loss and its gradients by what :meth:`forward` gave and by the output layer's weights.
@@ -180,7 +185,7 @@ class LanguageModel:
         return affine_softmax_nats(out, *self.output(), y)
 
     def backward(self, loss: OutputLoss, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
-        """Compute the gradient of every parameter; the state before the steps is taken as given.
+        """Compute the gradient of every parameter, by the loss and by :meth:`penalty`; the first state is given.
 
         Parameters
         ----------
@@ -196,9 +201,14 @@ class LanguageModel:
         dict of str to ndarray or SparseRows
             One gradient for every parameter that is trained.
         """
-        embedded, weight_masks, run, mask = cache
+        embedded, weight_masks, run, mask, ((_, of_out), (_, of_states)) = cache
         grads: dict[str, Gradient] = {"output.b": loss.db}
-        dx, layers = stack_backward(undrop(loss.dx, mask), run, spend=spend)
+        with stage("output"):
+            more = penalize_backward(of_out)
+            dh = undrop(loss.dx if more is None else loss.dx + more, mask)
+            more = penalize_backward(of_states)
+            dh = dh if more is None else dh + more
+        dx, layers = stack_backward(dh, run, spend=spend)
         for layer, (own,) in enumerate(undrop_state_weights(layers, weight_masks)):
             grads |= dict(zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True))
         if not self.tied:
@@ -215,10 +225,25 @@ class LanguageModel:
                 grads["embedding.W"] = SparseRows(tokens, rows)
         return grads
 
+    def penalty(self, cache: Any) -> float:
+        """Return what the states add to the loss in training, in nats; of some of the streams, their part."""
+        value: float = sum(value for value, _ in cache[4])
+        return value
+
     def output(self) -> tuple[Array, Array]:
         """Return the weights of the output layer, (H, V) and (V,)."""
         w = self.params["embedding.W"].T if self.tied else self.params["output.w"]
         return w, self.params["output.b"]
+
+    def _penalties(self, h: Array, out: Array, steps: Steps, masks: Masks | None) -> tuple[Any, Any]:
+        """Return the penalty of what the output layer gets, and that of how states change, each with its cache."""
+        if masks is None:
+            return (0.0, None), (0.0, None)
+        weights, rows, streams = self.penalties, masks.cells.total, masks.streams.total
+        return (
+            penalize(out, steps.packing, weights._replace(slowness=0), rows, streams),
+            penalize(h, steps.packing, weights._replace(activation=0), rows, streams),
+        )
 
     def _weights(self) -> list[list[list[Array]]]:
         return [[[self.params[name] for name in layer_names(self.cell, f"rnn{n}.fwd")]] for n in range(self.layers)]
@@ -291,6 +316,7 @@ def language_model_with(config: LanguageModelConfig, params: dict[str, Array]) -
         recurrent_dropout=config.rnn.recurrent_dropout,
         output_dropout=config.dropout,
         variational=config.variational,
+        penalties=Penalties(config.activation_penalty, config.slowness_penalty),
         params=params,
         frozen=("embedding.W",) if config.embedding.frozen else (),
     )

@@ -159,7 +159,7 @@ def language_reader(model: LanguageModel) -> Reader:
             gradient = reading.backward(nothing, cache)["embedding.W"]
             return _rows_of(gradient, (K * T, D)).reshape(x.shape)
 
-        _, _, (runs, _), _ = cache
+        _, _, (runs, _), *_ = cache
         return Reading(out[last] @ w + b, backward, runs)
 
     return read

@@ -112,6 +112,8 @@ LANGUAGE: dict[str, Row] = {
     "model.embedding.dropout": Row(0.5),
     "model.dropout": Row(0.5),
     "model.variational": Row(True, {"model": {"dropout": 0.5}}),
+    "model.activation_penalty": Row(2.0),
+    "model.slowness_penalty": Row(2.0),
     "model.tied": Row(True, {"model": {"embedding": {"dim": 8}}}),
     **cells(
         {"hidden": 4, "layers": 2},

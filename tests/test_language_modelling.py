@@ -20,6 +20,8 @@ RICH = {
     "rnn": {"cell": "lstm", "hidden": [6, 5], "dropout": 0.2, "state_dropout": 0.2, "recurrent_dropout": 0.2},
     "dropout": 0.2,
     "variational": True,
+    "activation_penalty": 1.0,
+    "slowness_penalty": 2.0,
     "tied": True,
 }
 DOCUMENTS = {"document_boundary": "blank_line"}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from rnncli.config.base import Section, refuse, with_default
-from rnncli.config.model import Dropout, EmbeddingConfig
+from rnncli.config.model import Dropout, EmbeddingConfig, Penalty
 
 
 class _StackConfig(Section):
@@ -95,6 +95,12 @@ class LanguageModelConfig(Section):
         default=False,
         validate_default=True,
         description="what is dropped of embeddings and states stays so for a whole window",
+    )
+    activation_penalty: Penalty = Field(
+        default=0.0, description="times the mean square of the last layer's states, added to the training loss"
+    )
+    slowness_penalty: Penalty = Field(
+        default=0.0, description="times the mean square of what they change by from step to step, added likewise"
     )
     tied: bool = Field(default=False, description="the output layer has the embedding's weights")
 

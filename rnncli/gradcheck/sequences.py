@@ -61,13 +61,12 @@ def language_case(given: LanguageCase) -> Case:
         assert inputs is model.params
         out, _, cache = model.forward(steps, given.state, np.random.default_rng(given.dropout_seed), masks)
         loss = model.loss(out, steps.y, smoothing=given.smoothing)
-        return [np.array(loss.loss)], (loss, cache)
+        return [np.array(loss.loss + model.penalty(cache))], (loss, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
-        loss, model_cache = cache
-        scaled = loss._replace(dx=loss.dx * douts[0], dw=loss.dw * douts[0], db=loss.db * douts[0])
-        grads = model.backward(scaled, model_cache)
-        return {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
+        grads = model.backward(*cache)
+        dense = {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
+        return {name: douts[0] * grad for name, grad in dense.items()}
 
     rows = {} if model.tied else {"embedding.W": np.unique(steps.ids)}
     return Case(model.params, forward, backward, rows)
@@ -219,6 +218,8 @@ def _language_settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
     yield "lstm, tied, variational dropout", {**rates, "variational": True, "tied": True}, True
     yield "lstm, variational dropout", {**rates, "variational": True}, False
     yield "lstm, state dropout", {"embedding": {"dim": 3}, "rnn": {**lstm, "state_dropout": 0.5}}, False
+    penalties = {"activation_penalty": 2.0, "slowness_penalty": 3.0}
+    yield "lstm, penalties", {"embedding": {"dim": 3}, "rnn": lstm, "dropout": 0.3, **penalties}, True
     yield "gru, recurrent dropout", {"embedding": {"dim": 3}, "rnn": {"cell": "gru", "recurrent_dropout": 0.5}}, True
 
 
