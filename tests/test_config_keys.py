@@ -283,6 +283,20 @@ def cell_rows() -> Iterator[tuple[str, Row]]:
             yield f"model.rnn[{cell}].{key}", Row(value, changes)
 
 
+def ngram_rows() -> Iterator[tuple[str, Row]]:
+    others = {
+        "orders": 2,
+        "min_count": 4,
+        "max_ngrams": 7,
+        "naive_bayes": "none",
+        "dropout": 0.1,
+        "lr": 0.03,
+        "loss": "joint",
+    }
+    for key, value in others.items():
+        yield f"model.ngrams.{key}", Row(value, {"model": {"ngrams": {"orders": 3}}})
+
+
 ROWS: dict[str, Row] = {
     "name": Row("other", effect=folder),
     "seed": Row(2),
@@ -305,6 +319,7 @@ ROWS: dict[str, Row] = {
     "model.activation_penalty": Row(2.0),
     "model.slowness_penalty": Row(2.0),
     "model.variational": Row(True, {"model": {"embedding": {"dropout": 0.5}}}),
+    **dict(ngram_rows()),
     "model.dropout": Row(0.5),
     "model.loss": Row("binary", {"data": {"train": {**CSV, "skip_labels": ["odd", "even"]}}}),
     "train.epochs": Row(3),

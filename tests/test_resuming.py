@@ -70,6 +70,8 @@ def variants():
     yield {"optim": slow, "train": {"epochs": 5, "patience": 2, "validate_every": 2, "best_metric": "loss"}}
     yield {"train": {"class_weights": "balanced", "max_steps": 7}, "model": {"pooling": "last"}}
     yield {"model": REGULARIZED}
+    yield {"model": {"ngrams": {"dropout": 0.3}}, "train": {"average": 0.9}}
+    yield {"model": {"ngrams": {"loss": "joint", "naive_bayes": "start"}, "loss": "binary"}}
     yield {"model": {"loss": "binary", "pooling": "max"}, "train": {"validate_every": 1, "batch_size": 5}}
 
 
