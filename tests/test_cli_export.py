@@ -10,7 +10,7 @@ from tiny_runs import tiny_values, write_config, write_csv
 
 import rnncli.exporting
 from rnncli.errors import RnncliError
-from rnncli.exporting import FORMATS, Fact, Format
+from rnncli.exporting import FORMATS, Fact
 from rnncli.exporting.places import whole_or_nothing
 
 
@@ -33,7 +33,8 @@ class Written:
 
     def make(self, *, folder):
         self.folder = folder
-        form = Format("rnncli.exporting.written", "-written.bin", "for a test", folder)
+        # Its summary stays: the command's help is made of it once, by whichever test is the first.
+        form = FORMATS["onnx"]._replace(module="rnncli.exporting.written", ending="-written.bin", folder=folder)
         self.monkeypatch.setitem(FORMATS, "onnx", form)
 
     def export(self, trained, path):
