@@ -94,6 +94,17 @@ def test_a_run_starts_from_the_vectors_of_its_words(task, frozen):
     assert note.splitlines()[1].startswith("their numbers have a standard deviation of ")
 
 
+def test_the_vector_of_the_unknown_word_is_of_no_word(task):
+    rows = write_vectors(task)
+    config, watchers = config_of(task), [Watcher(), Watcher()]
+    found = [train_run(config, RunDir(Path("without")), watchers[0]).vectors]
+    Path("v.txt").write_text(Path("v.txt").read_text() + f"<unk>{' 0.25' * len(next(iter(rows.values())))}\n")
+    found.append(train_run(config, RunDir(Path("with")), watchers[1]).vectors)
+    assert (watchers[1].first[0] == 0.25).all()
+    assert (watchers[1].first[1:] == watchers[0].first[1:]).all()
+    assert (found[1].words_found, found[1].tokens_found) == (found[0].words_found, found[0].tokens_found)
+
+
 @pytest.mark.parametrize("optimizer", [{"name": "adamw", "weight_decay": 0.5}, {"name": "sgd"}])
 def test_what_is_frozen_stays_to_the_bit_with_two_processes_and_a_mean(task, optimizer):
     write_vectors(task)

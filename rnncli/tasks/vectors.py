@@ -114,7 +114,7 @@ def take_vectors(network: Network, path: str, words: Words) -> Coverage:
         len(known),
         found.lowered,
         int(words.counts.sum()),
-        int(words.counts[found.ids].sum()),
+        int(words.counts[known].sum()),
         _spread(found.values),
         _spread(W[drawn]),
     )
