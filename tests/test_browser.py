@@ -7,6 +7,7 @@ import pytest
 from finished_runs import GRU, LANGUAGE, RNN, TAGGER
 from made_models import CELLS, classifier
 
+from rnncli.config import load_config
 from rnncli.explain_page import explain_page
 from rnncli.explaining import explain
 
@@ -148,4 +149,15 @@ def test_a_config_unfolds(opened, cli, finished):
     config = page.locator("details").first
     assert not config.locator("pre").is_visible()
     config.locator("summary").click()
-    assert "model:" in config.locator("pre").inner_text()
+    assert config.locator("b", has_text="cell: gru").is_visible()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_config_can_be_copied_out_and_read(opened, cli, finished, width):
+    assert cli("report", GRU, "-o", "page.html").code == 0
+    page = opened(Path("page.html"), width, "light")
+    Path("copied.yaml").write_text(page.locator("pre.config").inner_text())
+    assert load_config(Path("copied.yaml")) == load_config(GRU / "config.yaml")
+    key, meaning = page.locator("pre.config b").first, page.locator("pre.config i").first
+    below = meaning.bounding_box()["y"] >= key.bounding_box()["y"] + key.bounding_box()["height"] - 1
+    assert below == (width == PHONE)

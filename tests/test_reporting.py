@@ -22,7 +22,7 @@ from rnncli.run_records import load_records
 
 VOID = {"meta", "br", "link"}
 OF_ALL = ["Results", "Learning curves", "Learning rate and gradient"]
-LAST = ["Config", "Environment and timings"]
+LAST = ["Environment and timings", "Config"]
 OF_TASK = {
     GRU: ["Confusion", "Scores by label", "ROC and calibration", "Length and accuracy", "Most confident mistakes"],
     THREE: ["Confusion", "Scores by label", "Calibration", "Length and accuracy", "Most confident mistakes"],

@@ -11,6 +11,7 @@ from rnncli.config.sections import allowed, choices, tag_key, tag_value, variant
 from rnncli.config.yaml_text import dump_inline
 
 COMMENT_COLUMN = 40
+LEGEND = "# * = not the default"
 
 
 class KeyInfo(NamedTuple):
@@ -51,6 +52,24 @@ class KeyInfo(NamedTuple):
         return not self.section and not self.required and self.value != self.default
 
 
+class Line(NamedTuple):
+    """A line of a config with comments.
+
+    Parameters
+    ----------
+    written : str
+        Key and value as YAML.
+    comment : str
+        What the key means, marked where the value is not the default.
+    changed : bool
+        Whether it is marked.
+    """
+
+    written: str
+    comment: str
+    changed: bool
+
+
 def describe(config: RunConfig, default_name: str | None = None) -> Iterator[KeyInfo]:
     """Yield every key of a config in the order of the schema, a section before its keys.
 
@@ -85,15 +104,18 @@ def to_commented_yaml(config: RunConfig, default_name: str | None = None) -> str
     str
         One key a line; values other than the default are marked with an asterisk and followed by the default.
     """
-    lines = []
+    lines = [f"{line.written:<{COMMENT_COLUMN - 1}} # {line.comment}" for line in commented_lines(config, default_name)]
+    return "\n".join([*lines, LEGEND]) + "\n"
+
+
+def commented_lines(config: RunConfig, default_name: str | None = None) -> Iterator[Line]:
+    """Yield the lines of :func:`to_commented_yaml`, taken apart."""
     for entry in describe(config, default_name):
         *above, key = entry.key.split(".")
         written = "  " * len(above) + key + (":" if entry.section else f": {dump_inline(entry.value)}")
         mark = f"* (default {dump_inline(entry.default)}) " if entry.changed else "  "
         choices = f" ({', '.join(entry.choices)})" if len(entry.choices) > 1 and not entry.section else ""
-        lines.append(f"{written:<{COMMENT_COLUMN - 1}} # {mark}{entry.meaning}{choices}")
-    lines.append("# * = not the default")
-    return "\n".join(lines) + "\n"
+        yield Line(written, f"{mark}{entry.meaning}{choices}", entry.changed)
 
 
 def _walk(section: BaseModel, prefix: str, chosen: dict[str, Any], tags: tuple[str, ...]) -> Iterator[KeyInfo]:

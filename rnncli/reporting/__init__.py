@@ -24,8 +24,8 @@ _PARTS = (
     calibration,
     lengths,
     wrong.mistakes,
-    config,
     environment,
+    config,
 )
 
 

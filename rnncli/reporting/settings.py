@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from rnncli.config.show import to_commented_yaml
+from rnncli.config import RunConfig
+from rnncli.config.show import COMMENT_COLUMN, LEGEND, commented_lines
 from rnncli.judging import Judged
 from rnncli.reporting.markup import Section, note, table_html
 from rnncli.worded import count, duration
@@ -34,7 +35,7 @@ def config(runs: Sequence[Judged]) -> Section:
     Section
         Values other than the default are marked.
     """
-    shown = [f'<pre tabindex="0">{escape(to_commented_yaml(run.record.trained.config))}</pre>\n' for run in runs]
+    shown = [_yaml_html(run.record.trained.config) for run in runs]
     if len(runs) == 1:
         return Section("Config", shown[0])
     folded = (
@@ -42,6 +43,16 @@ def config(runs: Sequence[Judged]) -> Section:
         for run, yaml in zip(runs, shown, strict=True)
     )
     return Section("Config", "".join(folded))
+
+
+def _yaml_html(config: RunConfig) -> str:
+    """Return a config that can be copied out of the page as YAML; on a phone comments are below their keys."""
+    html = ""
+    for line in commented_lines(config):
+        written = escape(f"{line.written:<{COMMENT_COLUMN - 1}} ")
+        html += f"<b>{written}</b>" if line.changed else written
+        html += f"<i># {escape(line.comment)}\n</i>"  # as a block it needs no line end after it
+    return f'<pre class="config" tabindex="0">{html}{LEGEND}</pre>\n'
 
 
 def environment(runs: Sequence[Judged]) -> Section:
