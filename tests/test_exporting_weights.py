@@ -23,7 +23,7 @@ from rnncli.data.tagging.batches import make_tagged_batch
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.tagging.spelling import ngram_buckets
 from rnncli.errors import ConfigError
-from rnncli.exporting import export_as
+from rnncli.exporting import export_as, keras_npz
 from rnncli.exporting.torch_layout import from_torch, to_torch, torch_names
 from rnncli.layers.activations import sigmoid, softmax
 from rnncli.sampling import Stepper
@@ -331,6 +331,15 @@ def test_a_token_that_numpy_would_change_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"--to keras-npz: cannot keep the vocabulary.*NUL"):
         export_as("keras-npz", trained, tmp_path / "w.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_that_would_make_all_others_as_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras_npz, "MOST_TEXTS", 4 * 3 * 33)
+    values = classifier(CELLS[0]).config.model_dump(mode="json")
+    fits, too_long = (made(values, Stored({"labels": ["a", "b"]}, ("<unk>", "x" * length))) for length in (33, 34))
+    export_as("keras-npz", fits, tmp_path / "w.npz")
+    with pytest.raises(ConfigError, match=r"one of its texts is of 34 characters.*Use --to torch or numpy"):
+        export_as("keras-npz", too_long, tmp_path / "w.npz")
 
 
 # ---- the programs of the docs ---------------------------------------------------------------------------------------

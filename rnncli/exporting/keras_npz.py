@@ -31,6 +31,7 @@ POOLING = {
     "max": "GlobalMaxPooling1D(), of texts without padding",
     "attention": "the mean weighted by the softmax over the steps of attention",
 }
+MOST_TEXTS = 2**28  # bytes
 ARRAYS = ("kernel", "recurrent_kernel", "bias")
 
 
@@ -52,7 +53,7 @@ def export(trained: Trained, path: Path) -> list[Fact]:
     Raises
     ------
     ConfigError
-        If a token is not a text that NumPy keeps as it is.
+        If a token is not a text that NumPy keeps as it is, or is too long a one.
     """
     arrays: dict[str, Any] = {**keras_arrays(trained), **_texts(trained)}
     with path.open("wb") as file:
@@ -136,6 +137,14 @@ def _texts(trained: Trained) -> dict[str, Array]:
     found = {}
     for name, items in lists.items():
         items = ["", *items] if name in ("vocabulary", "characters") else items
+        longest = max(map(len, items))
+        if 4 * longest * len(items) > MOST_TEXTS:  # each takes as much as the longest, four bytes a character
+            raise ConfigError(
+                f"cannot keep the {name}: one of its texts is of {longest:,} characters, and NumPy takes as much for "
+                "each of them",
+                where="--to keras-npz",
+                remedy="Use --to torch or numpy, or train with another data.tokenizer.kind",
+            )
         found[name] = np.array(items, dtype=np.str_)
         if found[name].tolist() != items:
             raise ConfigError(
