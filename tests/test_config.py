@@ -218,7 +218,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         # sections
         ("seed: 1", ": data: is missing: the texts (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
         ("data:", ":1: data: null is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
-        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, variational, activation_penalty, slowness_penalty, loss)"),
+        (DATA + "model: lstm", ":2: model: 'lstm' is not allowed (a section with the keys embedding, rnn, pooling, dropout, variational, activation_penalty, slowness_penalty, ngrams, loss)"),
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
@@ -241,7 +241,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         ("data: {train: {format: csv}}", ":1: data.train.path: is missing: file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz (text)"),
         # unknown keys
         (DATA + "model: {rnn: {hiden: 3}}", ":2: model.rnn.hiden: is not a key here (cell, hidden, layers, bidirectional, dropout, state_dropout, recurrent_dropout, forget_bias). Did you mean 'hidden'?"),
-        (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, init_from, data, model, optim, train). Did you mean optim.lr?"),
+        (DATA + "lr: 3", ":2: lr: is not a key here (name, seed, task, init_from, data, model, optim, train). Did you mean model.ngrams.lr or optim.lr?"),
         (DATA + "xyzzy: 3", ":2: xyzzy: is not a key here (name, seed, task, init_from, data, model, optim, train)"),
         (DATA + '"a\\nb": 3', ":2: 'a\\nb': is not a key here (name, seed, task, init_from, data, model, optim, train)"),
         # values
