@@ -173,6 +173,7 @@ def test_a_block_at_a_time_is_answered_in_order(cli: Cli, model, monkeypatch):
         (["texts.txt", "--output", "runs/tiny/best.safetensors"], 2, "is the checkpoint"),
         (["texts.txt", "--output", "none/x"], 1, "cannot be written"),
         (["texts.txt", "--output", "x.csv", "--json"], 2, "is not for csv"),
+        (["texts.txt", "--output", "x.csv.gz"], 2, "Leave .gz out"),
         (["x.jsonl", "--output", "x.csv"], 2, "Name a .jsonl file"),
         (["a.csv", "--column", "bdy"], 1, "Did you mean 'body'? Name one of them with --column"),
     ],

@@ -81,6 +81,10 @@ def style_of(trained: Trained, options: Options) -> str:
     """Return what the answers look like; ConfigError where the ending of the output file does not fit the rest."""
     output, as_json, proba, kind = options.output, options.as_json, options.proba, options.kind
     suffix = "" if output is None else output.suffix.lower()
+    if suffix in COMPRESSED:
+        raise ConfigError(
+            "what is written is not compressed", where=f"--output {output}", remedy=f"Leave {suffix} out, pack it then"
+        )
     if suffix == ".csv":
         if as_json:
             raise ConfigError("is not for csv", where="--json", remedy="Leave it out, or name a .jsonl file")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rnncli.data.compressed_files import file_error, open_bytes
-from rnncli.data.text_files import MAX_RATIO, UNPACKED_FREELY, Line, lines_of
+from rnncli.data.compressed_files import file_error
+from rnncli.data.text_files import Line, any_lines, lines_of
 
 STANDARD_INPUT = Path("-")
 PAUSE = 0.05  # seconds without input, after which what has been read is worth an answer
@@ -42,8 +42,7 @@ def lines_as_they_come(path: Path, on_pause: Callable[[], None]) -> Iterator[Lin
         If the file cannot be opened or read.
     """
     if not is_stream(path):
-        with open_bytes(path) as file:
-            yield from lines_of(file, path, max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size))
+        yield from any_lines(path)
         return
     if path != STANDARD_INPUT:
         try:

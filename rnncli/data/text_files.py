@@ -67,12 +67,17 @@ def read_lines(path: str | Path) -> Iterator[Line]:
         unpacks to more than 200 times its size.
     """
     empty = True
-    with open_bytes(path) as file:
-        for line in lines_of(file, path, max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size)):
-            empty = False
-            yield line
+    for line in any_lines(path):
+        empty = False
+        yield line
     if empty:
         raise DataError("the file is empty", where=str(path))
+
+
+def any_lines(path: str | Path) -> Iterator[Line]:
+    """Yield what :func:`read_lines` does, of an empty file nothing."""
+    with open_bytes(path) as file:
+        yield from lines_of(file, path, max(UNPACKED_FREELY, MAX_RATIO * os.stat(path).st_size))
 
 
 def lines_of(file: IO[bytes], path: str | Path, most: int | None = None) -> Iterator[Line]:
