@@ -109,7 +109,7 @@ class EventFile:
         return [
             self._summary.Value(tag=tag, simple_value=value)
             for tag, value in figures.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(value, int | float)
         ]
 
     def _sample(self, step: int, text: str) -> Any:

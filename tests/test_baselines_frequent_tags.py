@@ -12,6 +12,7 @@ SENTENCES = {
     "talking is quick": "VERB AUX ADJ",
     "Singing is May": "VERB AUX PROPN",
     "may is it": "AUX AUX PRON",
+    "May May is": "PROPN PROPN AUX",
 }
 
 

@@ -33,6 +33,7 @@ def test_words_and_pairs_are_counted_once_a_text_and_not_across_texts():
 def test_what_training_has_not_seen_has_no_column():
     features = find_features(*arrays(TEXTS), 4)
     assert feature_matrix(features, *arrays([[3, 3, 1], [0]])).toarray().tolist() == [[1, 0, 1, 0, 0], [0] * 5]
+    assert feature_matrix(features, *arrays([[1, 1]])).toarray().tolist() == [[1, 0, 0, 0, 0]]
     single = find_features(*arrays([[1], [2]]), 3)
     assert feature_matrix(single, *arrays([[1, 2]])).toarray().tolist() == [[1, 1]]
 
@@ -75,11 +76,17 @@ def test_beta_goes_from_naive_bayes_to_the_linear_classifier(reviews):
     r = log_count_ratio(train, y == 1, 1.0)
     bayes = texts @ r + np.log((y == 1).sum() / (y == 0).sum())
     at = {beta: np.diff(nbsvm_log_probabilities(train, y, 2, texts, beta=beta))[:, 0] for beta in (0, 0.25, 1)}
-    assert np.corrcoef(at[0], bayes)[0, 1] == pytest.approx(1)
-    assert np.array_equal(at[0] > 0, bayes > 0)
     linear = LogisticRegression(C=1.0, solver="liblinear", tol=1e-9).fit(train.multiply(r).tocsr(), y)
+    assert at[0] == pytest.approx(bayes * np.abs(linear.coef_).mean(), rel=1e-3)  # section 2.3 of the paper
     assert at[1] == pytest.approx(linear.decision_function(texts.multiply(r).tocsr()), abs=1e-3)
     assert at[0.25] == pytest.approx(0.75 * at[0] + 0.25 * at[1])
+
+
+def test_of_several_classes_each_is_told_from_the_rest(reviews):
+    train, y, texts, _ = reviews
+    alone = [np.exp(nbsvm_log_probabilities(train, (y == k).astype(int), 2, texts)[:, 1]) for k in range(3)]
+    expected = np.stack(alone, axis=1) / np.sum(alone, axis=0)[:, None]
+    assert np.exp(nbsvm_log_probabilities(train, y, 3, texts)) == pytest.approx(expected)
 
 
 def test_a_class_without_texts_is_never_likely(reviews):

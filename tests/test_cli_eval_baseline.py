@@ -1,9 +1,11 @@
 """``rnncli eval --baseline``."""
 
 import json
+import math
 import random
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from tiny_runs import Cli, tiny_values, write_config, write_csv
 from tiny_tasks import language_values, tagging_values, write_conllu, write_text
 
 from rnncli import baseline_evaluation
+from rnncli.baselines.kneser_ney import train_ngrams
+from rnncli.baselines.ngrams import find_features
 from rnncli.cli.eval_baseline import _ACCURACY, _ENTITIES, _LOSS, better
 
 
@@ -47,6 +51,12 @@ def test_a_classifier_beside_the_majority_and_nb_svm(cli: Cli, classifier):
     assert majority["name"] == "most frequent label"
     assert majority["accuracy"] in {one["support"] / report["rows"] for one in report["classes"]}
     assert majority["accuracy"] <= largest["support"] / report["rows"]
+    texts = Counter(line.rpartition(",")[2] for line in Path("tiny.csv").read_text().splitlines()[1:])
+    left = {one["label"]: texts[one["label"]] - one["support"] for one in report["classes"]}  # to train on
+    p = {label: (count + 1) / (sum(left.values()) + 2) for label, count in left.items()}
+    assert majority["loss"] == pytest.approx(
+        -sum(one["support"] * math.log(p[one["label"]]) for one in report["classes"]) / report["rows"]
+    )
     assert nbsvm["name"] == "NB-SVM, words and pairs"
     assert nbsvm["accuracy"] > 0.9  # one word tells the label
     assert nbsvm["rows"] == report["rows"]
@@ -74,14 +84,19 @@ def test_the_rows_are_those_that_are_evaluated(cli: Cli, classifier):
 
 
 @pytest.mark.parametrize("kind", ["word", "whitespace", "character"])
-def test_three_labels_and_any_tokens(cli: Cli, workdir, kind):
+def test_of_three_labels_and_any_tokens_it_sees_all_words(cli: Cli, workdir, kind, monkeypatch):
     rng = random.Random(1)
     rows = [f"{rng.choice('uvw')} key{label} {rng.choice('xyz')},{label}" for label in "abc" for _ in range(20)]
     (workdir / "three.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    values = tiny_values("three.csv", data={"tokenizer": {"kind": kind}})
+    values = tiny_values("three.csv", data={"tokenizer": {"kind": kind, "max_vocab": 3}, "max_length": 2})
+    sizes = []
+    monkeypatch.setattr(
+        baseline_evaluation, "find_features", lambda *given: sizes.append(given[2]) or find_features(*given)
+    )
     report = json.loads(cli("eval", train(cli, values), "--baseline", "--json").out)
     assert len(report["baselines"][1]["classes"]) == 3
-    assert report["baselines"][1]["accuracy"] == 1  # words are seen, whatever the model sees
+    assert sizes == [1 + len("uvwxyzabc")]  # whatever the model sees
+    assert report["baselines"][1]["accuracy"] == 1
 
 
 def test_a_tagger_beside_the_most_frequent_tags(cli: Cli, tagger):
@@ -155,11 +170,16 @@ def test_words_have_a_shorter_order_and_documents_are_kept_apart(cli: Cli, workd
 
 
 def test_a_long_text_is_cut_and_the_table_says_so(cli: Cli, model, monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        baseline_evaluation, "train_ngrams", lambda *given: counted.append(given[0]) or train_ngrams(*given)
+    )
     whole = json.loads(cli("eval", model, "--baseline", "--json").out)["baselines"][1]
     monkeypatch.setattr(baseline_evaluation, "MOST_TOKENS", 1000)
     cut = json.loads(cli("eval", model, "--baseline", "--json").out)["baselines"][1]
     assert cut["name"] == "6-grams, Kneser-Ney, last 1,000 tokens"
     assert cut["loss"] > whole["loss"]
+    assert counted[-1].tolist() == counted[0][-1000:].tolist() != counted[0][:1000].tolist()
 
 
 def test_a_training_text_that_has_changed_is_refused(cli: Cli, model, workdir):
