@@ -67,7 +67,7 @@ def test_a_bag_has_the_known_ngrams_of_each_text_once(texts, orders, some):
     for j, n in enumerate(packing.order):
         known = {key_of(gram) for gram in grams(texts[n], orders)} & set(keys.tolist())
         assert keys[bag.rows[bag.sequences == j]].tolist() == sorted(known)
-    assert (np.diff(bag.sequences) >= 0).all()
+    assert (np.diff(bag.rows) >= 0).all()
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.integers(1, 4))

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_runs import tiny_values, write_config, write_csv
 
-from rnncli import embedded, language_models, ngrams, ngrams, packing, pooled, stacks
+from rnncli import embedded, language_models, ngrams, packing, pooled, stacks
 from rnncli.cli.gradcheck import command
 from rnncli.data.language import steps
 from rnncli.gradcheck import check_names, run_checks
@@ -40,7 +40,6 @@ from rnncli.layers import (
 )
 from rnncli.models import Model
 from rnncli.taggers import Tagger
-from rnncli.wide_models import WideModel
 from rnncli.wide_models import WideModel
 
 
@@ -88,7 +87,6 @@ PACKED_LSTM = "lstm: packed, distinct tokens, final states"
 MODEL = "model: lstm, 1 layer, dropout, weights"
 BI_MODEL = "model: lstm, 1 layer, bidirectional, dropout, weights"
 DEEP_MODEL = "model: lstm, 2 layers, dropout, weights"
-WIDE_MODEL = "model: n-grams, naive Bayes weight, own loss, softmax"
 WIDE_MODEL = "model: n-grams, naive Bayes weight, own loss, softmax"
 SAME = ": same by other ways"
 CARRIED = "language model: lstm, carried state"
@@ -479,48 +477,8 @@ PLANTS = [
     plant(
         "an n-gram counted as often as it occurs",
         ngrams._distinct,
-        "np.unique((owners.astype(np.int64) << KEY_BITS) | found)",
-        "np.sort((owners.astype(np.int64) << KEY_BITS) | found)",
-        WIDE_MODEL + SAME,
-    ),
-    # ---- the wide branch
-    plant(
-        "values of features forgotten going back",
-        bags.bag_backward_rows,
-        "dout[sequences] * values",
-        "dout[sequences]",
-        "bag of features, each with a value",
-        WIDE_MODEL,
-        inputs="W ngrams.W",
-    ),
-    plant(
-        "every feature of the first sequence",
-        bags.bag_backward_rows,
-        "dout[sequences] if",
-        "dout[0 * sequences] if",
-        "bag of features",
-        inputs="W",
-    ),
-    plant(
-        "the sum's gradient of the other class",
-        WideModel.combined_backward,
-        "dscores[:, 1:] if",
-        "dscores[:, :1] if",
-        "model: n-grams, naive Bayes weight, joint loss, binary",
-        inputs="ngrams.W ngrams.b",
-    ),
-    plant(
-        "n-grams of two texts",
-        ngrams.bag_of,
-        "np.repeat(packing.sizes, packing.sizes)",
-        "np.maximum(np.repeat(packing.sizes, packing.sizes) - 1, 1)",
-        WIDE_MODEL + SAME,
-    ),
-    plant(
-        "an n-gram counted as often as it occurs",
-        ngrams._distinct,
-        "np.unique((owners.astype(np.int64) << KEY_BITS) | found)",
-        "np.sort((owners.astype(np.int64) << KEY_BITS) | found)",
+        "_sorted_once(",
+        "np.sort(",
         WIDE_MODEL + SAME,
     ),
     # ---- packing
