@@ -120,6 +120,24 @@ def test_rows_keep_their_fields(cli: Cli, model, workdir):
     assert (workdir / "out.csv").read_text().splitlines()[0].endswith(",probabilities neg,probabilities pos")
 
 
+def test_columns_of_the_likeliest_are_those_of_their_place(cli: Cli, model, workdir):
+    assert cli("predict", model, "texts.txt", "--top", 2, "--output", "out.csv").code == 0
+    rows = list(csv.DictReader(io.StringIO((workdir / "out.csv").read_text())))
+    assert list(rows[0]) == [
+        "text",
+        "predicted",
+        "probability",
+        "top 1",
+        "top 1 probability",
+        "top 2",
+        "top 2 probability",
+    ]
+    assert {row["top 1"] for row in rows} == {"pos", "neg"}
+    for row, p in zip(rows, expected(model).astype(float), strict=True):
+        assert [float(row["top 1 probability"]), float(row["top 2 probability"])] == sorted(p, reverse=True)
+        assert row["predicted"] == row["top 1"] != row["top 2"]
+
+
 def test_files_of_every_format_give_the_same(cli: Cli, model, workdir):
     out = cli("predict", model, "texts.txt").out
     (workdir / "b.jsonl").write_text("".join(json.dumps({"t": text}) + "\n" for text in TEXTS))

@@ -131,7 +131,10 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record whose values fit into cells."""
     out: dict[str, Any] = {}
     for key, value in record.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key == "top":  # whose labels are others in each row
+            for place, (name, p) in enumerate(value.items(), start=1):
+                out |= {f"top {place}": name, f"top {place} probability": p}
+        elif isinstance(value, dict):
             out |= {f"{key} {name}": one for name, one in value.items()}
         else:
             out[key] = " ".join(map(str, value)) if isinstance(value, list) else value
