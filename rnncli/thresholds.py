@@ -121,7 +121,7 @@ def find_threshold(y: ArrayLike, probabilities: Array, positive: int, goal: Goal
     }[goal]
     low, high = np.concatenate([p, [0.0]])[cuts], np.concatenate([[1.0], p])[cuts]
     best = np.flatnonzero(figure >= figure.max() - 1e-12)
-    distance = np.maximum(0, np.maximum(low - 0.5, 0.5 - high))
+    distance = np.maximum(low - 0.5, 0.5 - high)  # below 0 where it is inside
     chosen = best[np.argmin(distance[best])]
     return Threshold(positive, _short(float(low[chosen]), float(high[chosen])))
 

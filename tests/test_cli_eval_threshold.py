@@ -92,6 +92,16 @@ def test_data_that_is_reported_has_no_say(cli: Cli, checkpoint):
     assert "very texts" not in cli("eval", checkpoint, "--data", "t.csv", "--find-threshold", "f1").out
 
 
+def test_test_data_of_the_config_has_no_say_either(cli: Cli, workdir):
+    write_csv(workdir / "t.csv", repeats=2)
+    checkpoint = train(cli, tiny_values("t.csv", data={"test": {"format": "csv", "path": "t.csv"}}))
+    report = json.loads(cli("eval", checkpoint, "--find-threshold", "f1", "--json").out)
+    found = report["threshold"]
+    assert (report["data"], found["chosen_on_evaluated_texts"]) == ("test data t.csv", False)
+    assert found["chosen_on"].startswith("validation part (")
+    assert found["at"][0]["accuracy"] == report["accuracy"]
+
+
 def test_a_validation_part_of_one_label_chooses_nothing(cli: Cli, workdir):
     write_csv(workdir / "t.csv", repeats=2)
     (workdir / "v.csv").write_text("text,label\nfilm good,pos\nplot fine,pos\n")

@@ -71,6 +71,15 @@ def test_it_is_short_and_stays_at_the_usual_one_where_that_does_as_well():
     assert find_threshold([0, 1, 0, 1], both([0.2, 0.4, 0.7, 0.9]), 1, "accuracy").value in (0.3, 0.8)
 
 
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.6, 0.7, 0.9, 0.999])
+def test_neighbours_are_told_apart_in_float32_too(p):
+    for low in np.float32(p) + np.arange(9, dtype=np.float32) * np.spacing(np.float32(p)):
+        high = np.nextafter(low, np.float32(1))
+        value = find_threshold([0, 1], both([low, high]), 1, "accuracy").value
+        assert low < np.float32(value) <= high
+        assert float(low) < value <= float(high)
+
+
 def test_goals_differ():
     y = [0] * 8 + [1, 1]
     p = both([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.7, 0.8, 0.6, 0.65])
