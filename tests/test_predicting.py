@@ -138,8 +138,8 @@ def test_a_model_of_documents_begins_with_the_end_of_the_one_before(workdir):
 def test_a_model_that_knows_no_line_end_counts_from_the_second_token(workdir):
     (workdir / "a.txt").write_text("the dog sees a cat and " * 40)
     model = trained_on(language_config("a.txt"))
-    (cost,) = line_costs(model, ["the dog"])
-    assert cost.tokens == 6
+    cost, first_unknown = line_costs(model, ["the dog", "The dog"])
+    assert (cost.tokens, cost.unknown, first_unknown.unknown) == (6, 0, 0)
     assert cost.nats == pytest.approx(score_text(model.model, model.learned.encode("the dog"), None).nats, rel=1e-6)
 
 
