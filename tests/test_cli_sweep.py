@@ -9,7 +9,7 @@ from tiny_tasks import language_values, write_text
 
 from rnncli import sweeping
 from rnncli.cli import sweep as sweep_command
-from rnncli.config import load_config
+from rnncli.config import load_config, read_config
 from rnncli.errors import GradientError
 from rnncli.run import Interrupted
 
@@ -97,12 +97,29 @@ def test_ctrl_c_says_how_to_go_on(cli, config, monkeypatch):
     assert done.failed(143) == (
         f"rnncli: interrupted. To go on: rnncli sweep {config} s.yaml --set seed=4 --run-dir 'x y'"
     )
-    assert "1 trial: 1 finished, 1 stopped" in done.out
+    assert "1 trial: 1 finished; 1 more was stopped, to be made again" in done.out
     assert "next:" not in done.out
     assert Path("x y/best.yaml").exists()
     monkeypatch.setattr(sweeping, "train_run", whole)
     done = cli("sweep", config, "s.yaml", "--set", "seed=4", "--run-dir", "x y")
-    assert "3 trials: 3 finished, 1 stopped" in done.out
+    assert "3 trials: 3 finished; 1 more was stopped" in done.out
+
+
+def test_a_trial_of_another_process_is_waited_for_by_nobody(cli, config, monkeypatch):
+    Path("s.yaml").write_text(SPACE.format(2))
+    study = sweeping.SweepStudy(
+        sweeping.read_sweep(Path("s.yaml"), read_config(config)), sweeping.SweepDir(Path("runs/c-sweep"))
+    )
+    drawn = study.draw()
+    done = cli("sweep", config, "s.yaml")
+    assert done.code == 0
+    assert "2 trials: 1 finished, 1 running\n" in done.out
+    assert done.out.splitlines()[-1] == "1 still in another process; the same command will say what came of it"
+    assert "another process is at work here (trial 0)" in cli.refused("sweep", config, "s.yaml", "--overwrite")
+    drawn.claim.close()
+    done = cli("sweep", config, "s.yaml")
+    assert "2 trials: 2 finished; 1 more was stopped" in done.out
+    assert done.out.splitlines()[-1].startswith("next: ")
 
 
 def test_failed_trials_are_named(cli, config, monkeypatch):

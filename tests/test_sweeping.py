@@ -238,6 +238,19 @@ def test_another_sweep_in_the_folder_is_refused(config):
     assert len(made(opened(config, 2))) == 1  # more trials of the same
 
 
+def test_a_sweep_of_before_a_key_was_added_goes_on(config):
+    study = opened(config, 1)
+    made(study)
+    identity = study.study.user_attrs["of"]
+    del identity["config"]["train"]["label_smoothing"]
+    study.study.set_user_attr("of", identity)
+    assert len(made(opened(config, 2))) == 1
+    identity["config"]["train"]["of_another_version"] = 1
+    study.study.set_user_attr("of", identity)
+    with pytest.raises(ConfigError, match="of_another_version: the sweep has 1, now it is -"):
+        opened(config, 2)
+
+
 def test_a_damaged_file_is_named(config):
     made(opened(config, 1))
     Path("runs/c-sweep/sweep.db").write_bytes(b"not a database" * 1000)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rnncli.brief_progress import BriefProgress
-from rnncli.cli.completing import complete_setting
+from rnncli.cli.options import set_option
 from rnncli.cli.tables import columns, table
 from rnncli.config import read_config
 from rnncli.config.yaml_text import dump_inline
@@ -31,14 +31,7 @@ COLOURS = {"pruned": "yellow", "failed": "red"}
 @click.command("sweep")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("sweep_file", type=click.Path(path_type=Path), metavar="SWEEP")
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of CONFIG; any number of times.",
-    shell_complete=complete_setting,
-)
+@set_option
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the sweep.  [default: runs/NAME-sweep]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier sweep in that folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -84,7 +77,10 @@ def command(
     else:
         width = shutil.get_terminal_size().columns
         click.echo("\n".join(lines(sweep, folder, records, best, importance, width)))
-        if best is not None and stopped is None:
+        running = sum(one.state == "running" for one in records)
+        if running:
+            click.echo(f"{running} still in another process; the same command will say what came of it")
+        elif best is not None and stopped is None:
             click.echo(f"next: {shlex.join(['rnncli', 'train', str(folder.best_config)])} --seeds 5")
     if stopped is not None:
         raise stopped
@@ -133,8 +129,10 @@ def lines(
             out.append(f"and {len(shown) - SHOWN} more; --json lists all")
         out.append("")
     counts = [f"{count} {state}" for state in _STATES if (count := sum(one.state == state for one in records))]
-    made = sum(one.state not in ("stopped", "waiting") for one in records)
-    out.append(f"{made} {'trial' if made == 1 else 'trials'}: {', '.join(counts) or 'none has come to its end'}")
+    made = sum(one.state in _STATES for one in records)
+    stopped = sum(one.state == "stopped" for one in records)
+    again = f"; {stopped} more {'was' if stopped == 1 else 'were'} stopped, to be made again" if stopped else ""
+    out.append(f"{made} {'trial' if made == 1 else 'trials'}: {', '.join(counts) or 'none made yet'}{again}")
     failed = [one for one in records if one.state == "failed"]
     out += [f"trial {one.number} failed: {one.why}" for one in failed[:3]]
     if len(failed) > 3:
@@ -150,7 +148,7 @@ def lines(
     return out
 
 
-_STATES = ("finished", "pruned", "failed", "stopped", "running")
+_STATES = ("finished", "pruned", "failed", "running")
 
 
 def _table(sweep: Sweep, records: Sequence[TrialRecord], width: int) -> list[str]:

@@ -8,13 +8,13 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 
-from rnncli.config import dump_config
+from rnncli.config import dump_config, parse_config
 from rnncli.differing import differing_keys
 from rnncli.errors import ConfigError, RnncliError
 from rnncli.extras import require
@@ -253,9 +253,11 @@ class SweepStudy:
         names = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
         state = "stopped" if _is_repeated(trial) else names.get(trial.state.name, "waiting")
         value = trial.value if state == "finished" else attrs.get("value")
-        facts = (attrs.get(key) for key in ("epoch", "values", "seconds", "why"))
-        epoch, values, seconds, why = facts
-        return TrialRecord(trial.number, state, value, epoch, values or {}, seconds, why)
+        values = attrs.get("values")
+        facts = (attrs.get(key) for key in ("seconds", "why"))
+        return TrialRecord(
+            trial.number, state, value, attrs.get("epoch"), values if isinstance(values, dict) else {}, *facts
+        )
 
     def _identity(self) -> dict[str, Any]:
         """Return what must be the same for trials to be of one sweep."""
@@ -267,6 +269,9 @@ class SweepStudy:
         }
 
     def _refuse_another(self, found: Any) -> None:
+        found = dict(found) if isinstance(found, dict) else {}
+        with suppress(ConfigError):  # of another version: what has been added since has its default
+            found["config"] = parse_config(found.get("config", {}), "the sweep").model_dump(mode="json")
         mine = json.loads(json.dumps(self._identity()))
         different = differing_keys([_flat(found), _flat(mine)])
         lines = [
