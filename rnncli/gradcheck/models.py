@@ -240,7 +240,7 @@ def _regularized() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (name, model section): each way to regularize, then all at once."""
     rnn = {"cell": "lstm", "hidden": 2}
     deep = {**rnn, "layers": 2, "bidirectional": True}
-    yield "word dropout", {"embedding": {"dim": 3, "word_dropout": 0.4, "dropout": 0.3}, "rnn": rnn}
+    yield "word dropout", {"embedding": {"dim": 3, "word_dropout": 0.4}, "rnn": rnn}
     rates = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": {**deep, "dropout": 0.3}, "dropout": 0.3}
     yield "variational dropout", {**rates, "variational": True}
     for cell in ("rnn", "lstm", "gru"):
