@@ -2,7 +2,11 @@
 import json
 import os
 import re
+import shlex
+import subprocess
+import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from rnncli.exporting.learned import stored_of
 from rnncli.sampling import Stepper
 from rnncli.trained import load_trained
 
+DOCS = Path(__file__).parents[1] / "docs" / "import.md"
 HAS_AFTER = [cell for cell in CELLS if cell.get("reset") != "before"]
 
 
@@ -159,6 +164,22 @@ def test_somebodys_own_module_computes_the_same(cli, workdir, gates, both):
             np.testing.assert_allclose(
                 both_biases, theirs + tensors[name.replace("rnn.", "encoder.lstm.").replace("ih", "hh")], rtol=1e-6
             )
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_the_module_of_the_docs_says_the_same(cli, workdir):
+    """Its program, and the commands after it."""
+    text = DOCS.read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    Path("mine.py").write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, "mine.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    Path("mine").mkdir()
+    (command,) = re.findall(r"^\$ rnncli (import mine\..*)$", text, re.M)
+    assert cli(*shlex.split(command)).code == 0
+    (command,) = re.findall(r"^\$ rnncli (predict mine/.*) \| cat$", text, re.M)
+    row = cli(*shlex.split(command)).out.splitlines()[1].split("\t")
+    np.testing.assert_allclose([float(p) for p in row[1:]], json.loads(done.stdout)[0], atol=1e-6)
 
 
 def test_biases_that_are_not_there_are_zero(cli, workdir):

@@ -50,7 +50,8 @@ def largest_difference(pairs: Iterable[tuple[Array, Array]], whose: str, remedy:
 
 def facts_of_difference(sample: str, largest: float) -> list[Fact]:
     """Return what was compared on, and the difference found."""
-    shown = f"{largest:.1e} at most in a probability; {ALLOWED:.0e} is allowed"
+    found = f"{largest:.1e}" if largest else "0"
+    shown = f"{found} at most in a probability; {ALLOWED:.0e} is allowed"
     return [
         Fact("checked on", sample, sample),
         Fact("difference", {"largest": largest, "allowed": ALLOWED}, shown),

@@ -68,7 +68,7 @@ def find_recurrent(tensors: Mapping[str, Array], where: str) -> Recurrent:
         raise CheckpointError(
             f"{found}; one nn.LSTM, nn.GRU or nn.RNN is what can be imported, with keys like lstm.weight_ih_l0",
             where=where,
-            remedy="Give its keys those of an export: docs/export-weights.md",
+            remedy="Give its keys those of an export: docs/import.md",
         )
     prefix = prefixes[0]
     projected = [name for name, match in matches.items() if match[2] == "weight_hr"]
