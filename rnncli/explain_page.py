@@ -99,7 +99,7 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
     ]
     if explanation.leave_one_out is not None and explanation.rank_correlation is not None:
         lines.append(f"Rank correlation with leaving each {subject.noun} out: {explanation.rank_correlation:+.3f}.")
-    if subject.attention is not None:
+    if subject.attention is not None and len(subject.tokens) > 1:
         half, (most, *_) = explanation.attended()
         lines.append(f"Half of the model's attention is on {half:,} of {len(subject.tokens):,} {subject.noun}s,")
         lines.append(f"the most, {subject.attention[most]:.1%}, on {escape(short_label(explanation.shown(most)))};")

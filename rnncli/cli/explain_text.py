@@ -69,7 +69,7 @@ def _summary(explanation: Explanation) -> list[str]:
         rho = explanation.rank_correlation
         agreement = "not defined" if rho is None else f"{rho:+.2f}"
         lines.append(f"left out    rank correlation of pushes with leaving each {subject.noun} out: {agreement}")
-    if subject.attention is not None:
+    if subject.attention is not None and len(subject.tokens) > 1:
         lines.append(f"attention   {_attended(explanation)}")
     unknown = [explanation.shown(n) for n, known in enumerate(subject.known) if not known]
     if not subject.text.split() and unknown:
