@@ -1,11 +1,13 @@
 """``rnncli eval`` with a threshold between two labels, given or to be chosen."""
 
 import shlex
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from rnncli.cli.eval_baseline import WIDEST
 from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.tables import table
 from rnncli.config import Config
@@ -66,9 +68,10 @@ def at_found(trained: Trained, evaluation: Evaluation, name: str, options: EvalO
     tried = [_judged(evaluation, Threshold(positive, value)) for value in dict.fromkeys([USUAL, threshold.value])]
     if not options.as_json:
         label = short_label(labels[positive])
-        click.echo(f"\nthreshold   {threshold.value} of {label}: the best {GOALS[goal]} on the {chosen_on}")
-        if same:
-            click.echo("            chosen on the very texts below, so it looks better here than it will on others")
+        said = f"threshold   {threshold.value} of {label}: the best {GOALS[goal]} on the {chosen_on}"
+        said += "; chosen on the very texts below, it looks better than it will on others" if same else ""
+        width = min(shutil.get_terminal_size().columns, WIDEST)
+        click.echo(f"\n{click.wrap_text(said, width, subsequent_indent=' ' * 12)}")
         heads = [*HEADS[:3], *(f"{head} of {label}" if head == "F1" else head for head in HEADS[3:])]
         keys = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
         rows_shown = [[str(one["threshold"]), *(f"{one[key]:.2%}" for key in keys)] for one in tried]
