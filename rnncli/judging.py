@@ -173,12 +173,16 @@ def summary(judged: Judged) -> dict[str, str]:
 
 
 def evaluated_on(runs: Sequence[Judged]) -> list[str]:
-    """Say what runs were evaluated on: in one line if it is the same, else in a line for each."""
-    alike = len({run.outcome.key if run.outcome else run.record.name for run in runs}) == 1
-    lines = []
-    for run in runs[:1] if alike else runs:
-        what = f"not evaluated, these are the figures of its training: {run.why}"
+    """Say what runs were evaluated on: a line for each data, with the names of the runs if there are several lines."""
+    names: dict[str, list[str]] = {}
+    lines: dict[str, str] = {}
+    for run in runs:
+        line = f"not evaluated, these are the figures of its training: {run.why}"
         if run.outcome is not None:
-            what = f"{run.outcome.data}: {len(run.outcome.counted):,} {run.outcome.unit}"
-        lines.append(shown_on_one_line(what if alike else f"{run.record.name}: {what}"))
-    return lines
+            line = f"{run.outcome.data}: {len(run.outcome.counted):,} {run.outcome.unit}"
+        key = run.outcome.key if run.outcome else line
+        lines.setdefault(key, shown_on_one_line(line))
+        names.setdefault(key, []).append(run.record.name)
+    if len(lines) == 1:
+        return list(lines.values())
+    return [f"{', '.join(names[key])}: {line}" for key, line in lines.items()]

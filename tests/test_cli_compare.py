@@ -104,8 +104,8 @@ def test_data_that_is_gone_leaves_what_training_recorded(cli, finished):
     Path("tiny.csv").unlink()
     done = cli("compare", GRU, RNN)
     assert done.code == 0
-    for name in ("gru", "rnn"):
-        assert f"{name}: not evaluated, these are the figures of its training: tiny.csv: " in done.out
+    assert done.out.startswith("not evaluated, these are the figures of its training: tiny.csv: ")
+    assert done.out.count("not evaluated") == 1
     assert re.search(r"^gru +\d+\.\d\d% ", done.out, re.M)
     assert "rnn is not compared with gru: gru could not be evaluated" in done.out
 

@@ -17,7 +17,7 @@ from rnncli.reporting import report_page, sections_of
 from rnncli.reporting.classes import MOST_CLASSES
 from rnncli.reporting.curves import learning_curves
 from rnncli.reporting.lengths import length_bins
-from rnncli.reporting.plots import MOST_POINTS, few_points, look
+from rnncli.reporting.plots import MOST_POINTS, axes_of, curve, few_points, legend, look
 from rnncli.run_records import load_records
 
 VOID = {"meta", "br", "link"}
@@ -218,6 +218,7 @@ def test_many_labels_are_listed_by_their_confusions(cli, finished):
     _, html = page_of(Path("runs/many"))
     assert re.search(r"most frequent of \d+ pairs of (\d+) labels", html)
     assert int(re.search(r"pairs of (\d+) labels", html)[1]) > MOST_CLASSES
+    assert "Shading" not in html
 
 
 def test_long_curves_are_means_of_pieces():
@@ -239,6 +240,28 @@ def test_an_accuracy_of_one_is_no_more_than_100_percent(finished):
     texts = re.findall(r">([\d.]+)%</text>", learning_curves([run]).html)
     assert "100" in texts
     assert max(map(float, texts)) == 100
+
+
+def test_many_names_are_below_the_picture(finished):
+    few, many = (axes_of("", "", "") for _ in range(2))
+    for (figure, axes), count in ((few, 2), (many, 7)):
+        for number in range(count):
+            curve(axes, ([0, 1], [0, 1]), label=f"run {number}")
+        legend(axes)
+        figure.draw_without_rendering()
+    assert few[1].get_legend() is not None
+    assert few[0].legends == []
+    assert many[1].get_legend() is None
+    (below,) = many[0].legends
+    assert below.get_window_extent().y1 < many[1].get_window_extent().y0
+    assert many[1].get_window_extent().height > 0.9 * few[1].get_window_extent().height
+
+
+def test_a_single_point_is_seen():
+    _, axes = axes_of("", "", "")
+    curve(axes, (np.array([5.0]), np.array([1.0])))
+    curve(axes, (np.array([5.0, 6.0]), np.array([1.0, 2.0])))
+    assert [line.get_marker() for line in axes.lines] == [".", "None"]
 
 
 def test_ten_runs_look_different():

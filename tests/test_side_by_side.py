@@ -10,7 +10,7 @@ from finished_runs import ENTITIES, GRU, LANGUAGE, RNN, TAGGER, THREE
 
 from rnncli.comparing import bootstrap, holm, mcnemar, percentiles
 from rnncli.errors import ConfigError, DataError
-from rnncli.judging import judge, run_figures, summary
+from rnncli.judging import evaluated_on, judge, run_figures, summary
 from rnncli.outcomes import GivenData, Reader
 from rnncli.run_records import load_records
 from rnncli.side_by_side import config_differences, differences
@@ -97,6 +97,15 @@ def test_a_run_whose_data_is_gone_has_what_it_recorded(finished):
     assert summary(gru)["accuracy"] == f"{gru.record.recorded['accuracy']:.2%}"
     assert three.outcome is not None
     assert differences([three, gru])[0]["not_compared"] == "gru could not be evaluated"
+
+
+def test_what_several_were_evaluated_on_is_said_once(finished):
+    assert [line.partition(": ")[0] for line in evaluated_on(judged(GRU, THREE, RNN))] == ["gru, rnn", "three"]
+    (line,) = evaluated_on(judged(GRU, RNN))
+    assert line.startswith("validation part (0.3) of tiny.csv; ")
+    Path("three.csv").unlink()
+    lines = evaluated_on(judged(THREE, GRU))
+    assert lines[0].startswith("three: not evaluated, these are the figures of its training: three.csv: ")
 
 
 def test_given_data_that_cannot_be_read_is_an_error(finished):

@@ -31,21 +31,20 @@ def confusion(runs: Sequence[Judged]) -> Section | None:
     Section or None
         None for language models and where nothing could be evaluated.
     """
-    html = ""
+    html, shaded = "", False
     for run in runs:
         if run.outcome is None or run.outcome.right is None:
             continue
         labels, matrix = _matrix(run.outcome)
         name = f"<h3>{escape(run.record.name)}</h3>" if len(runs) > 1 else ""
-        shown = _matrix_html(labels, matrix) if len(labels) <= MOST_CLASSES else _pairs_html(labels, matrix)
+        few = len(labels) <= MOST_CLASSES
+        shaded = shaded or few
+        shown = _matrix_html(labels, matrix) if few else _pairs_html(labels, matrix)
         html += f"<div>{name}{shown}</div>\n"
     if not html:
         return None
-    return Section(
-        "Confusion",
-        f'<div class="beside">{html}</div>'
-        + note("Shading: the share of the row. Blue, with a solid line: right; orange: wrong."),
-    )
+    key = note("Shading: the share of the row. Blue, with a solid line: right; orange: wrong.") if shaded else ""
+    return Section("Confusion", f'<div class="beside">{html}</div>{key}')
 
 
 def scores(runs: Sequence[Judged]) -> Section | None:

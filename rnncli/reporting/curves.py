@@ -9,7 +9,7 @@ from rnncli.metrics_file import numbers
 from rnncli.outcomes import HEADLINES
 from rnncli.pictures import ORANGE, RED, drawing, inline_svg
 from rnncli.reporting.markup import Section, figures_html, note
-from rnncli.reporting.plots import axes_of, few_points, legend, look, named, numbers_on, shares_on
+from rnncli.reporting.plots import axes_of, curve, few_points, legend, look, named, numbers_on, shares_on
 
 
 def learning_curves(runs: Sequence[Judged]) -> Section:
@@ -62,12 +62,12 @@ def _losses(runs: Sequence[Judged]) -> tuple[str, str]:
     for place, run in enumerate(runs):
         rows, style = run.record.rows, look(place)
         if alone:
-            axes.plot(*few_points(numbers(rows, "step", "loss")), color=ORANGE, alpha=0.35, linewidth=0.8)
+            curve(axes, few_points(numbers(rows, "step", "loss")), color=ORANGE, alpha=0.35, linewidth=0.8)
         train = few_points(numbers(rows, "validation", "train_loss"))
         valid = few_points(numbers(rows, "validation", "loss"))
         colour, name = (ORANGE, "training") if alone else (style.colour, None)
         mark = {"marker": "s"} if alone else {}
-        axes.plot(*train, color=colour, linestyle=(0, (4, 2)), linewidth=1.2, markersize=4, label=name, **mark)
+        curve(axes, train, color=colour, linestyle=(0, (4, 2)), linewidth=1.2, markersize=4, label=name, **mark)
         name = "validation" if alone else named(run)
         axes.plot(*valid, color=style.colour, marker=style.marker, markersize=4.5, label=name)
     _from_zero(axes)
@@ -132,7 +132,7 @@ def _learning_rate(runs: Sequence[Judged]) -> tuple[str, str]:
         style = look(place)
         name = named(run) if len(runs) > 1 else None
         points = few_points(numbers(run.record.rows, "step", "lr"))
-        axes.plot(*points, color=style.colour, linestyle=style.dash, label=name)
+        curve(axes, points, color=style.colour, linestyle=style.dash, label=name)
     axes.set_ylim(bottom=0)
     _from_zero(axes)
     numbers_on(axes.yaxis, "g")
@@ -146,8 +146,8 @@ def _gradient_norm(runs: Sequence[Judged]) -> tuple[str, str]:
     for place, run in enumerate(runs):
         style = look(place)
         name = named(run) if len(runs) > 1 else None
-        steps, norms = few_points([point for point in numbers(run.record.rows, "step", "grad_norm") if point[1] > 0])
-        axes.plot(steps, norms, color=style.colour, linestyle=style.dash, linewidth=1.1, label=name)
+        points = few_points([point for point in numbers(run.record.rows, "step", "grad_norm") if point[1] > 0])
+        curve(axes, points, color=style.colour, linestyle=style.dash, linewidth=1.1, label=name)
     caption = "Before clipping."
     if len(clips) == 1 and (clip := clips.pop()) is not None:
         axes.axhline(clip, color=RED, linewidth=1, linestyle=(0, (6, 2)))

@@ -20,9 +20,11 @@ mark { background: none; color: inherit; font-weight: 700; border-bottom: 3px so
 .key { display: inline-block; padding: 0 0.3em; border-radius: 0.2em; }
 .config i { font-style: normal; color: var(--faint); }
 @media (max-width: 40rem) { .config i { display: block; white-space: normal; padding-left: 3rem; } }
-.number, th, .tight td { white-space: nowrap; }
+td.number, .tight td { white-space: nowrap; }
 .many { font-size: 0.8rem; } .many th, .many td { padding: 0.15rem 0.3rem; } .heat.many thead th { font-size: 0.7rem; }
-th[scope="row"] { position: sticky; left: 0; background: var(--paper); }
+th[scope="row"] { position: sticky; left: 0; background: var(--paper); max-width: 20rem; }
+@media (max-width: 40rem) { th[scope="row"] { max-width: 45vw; } }
+.heat th { white-space: nowrap; }
 """
 
 

@@ -1,5 +1,6 @@
 """What the pictures of a report have in common: a size that a phone can show, and one look for each run."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from rnncli.worded import compact
 
 WIDTH, HEIGHT = 4.7, 2.9  # inches; text of 10 points is still read when this is as wide as a phone
 MOST_POINTS = 300  # of a curve
+MOST_INSIDE = 2  # names of curves within a picture; more would hide the curves
+LONG_NAME = 24  # characters, of which two beside each other do not fit below a picture
 
 _COLOURS = (BLUE, ORANGE, GREEN, VIOLET, RED)
 _MARKERS = ("o", "s", "^", "D", "v")
@@ -83,10 +86,22 @@ def few_points(points: Sequence[tuple[int, float]]) -> tuple[Any, Any]:
     return np.add.reduceat(steps, starts) / counts, np.add.reduceat(values, starts) / counts
 
 
+def curve(axes: Any, points: tuple[Any, Any], **options: Any) -> None:
+    """Draw a line without marks; a single point has one, or nothing would be seen."""
+    axes.plot(*points, **{**({"marker": ".", "markersize": 5} if len(points[0]) == 1 else {}), **options})
+
+
 def legend(axes: Any, **options: Any) -> None:
-    """Name the curves, if there are some with a name."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(**{"handlelength": 2.6, **options})
+    """Name the curves, if there are some with a name: beside them, or below the picture where there are many."""
+    handles, names = axes.get_legend_handles_labels()
+    options = {"handlelength": 2.6, **options}
+    if len(names) > MOST_INSIDE:
+        columns = 1 if max(map(len, names)) > LONG_NAME else 2
+        figure = axes.figure
+        figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns))
+        figure.legend(handles, names, **{**options, "loc": "outside lower left", "ncols": columns})
+    elif names:
+        axes.legend(**options)
 
 
 def diagonal(axes: Any) -> None:

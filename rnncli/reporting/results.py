@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from rnncli.errors import shown_on_one_line
 from rnncli.judging import Judged, evaluated_on, summary
 from rnncli.reporting.markup import Section, note, table_html
 from rnncli.side_by_side import config_differences, differences
@@ -35,7 +36,7 @@ def _data(runs: Sequence[Judged]) -> str:
     """Say what was evaluated on what."""
     html = "".join(f"<p>{escape(line)}.</p>\n" for line in evaluated_on(runs))
     checkpoints = ", ".join(f"{run.record.checkpoint} (step {run.record.step:,})" for run in runs)
-    return html + note(f"Checkpoint{'s' if len(runs) > 1 else ''}: {checkpoints}")
+    return html + note(shown_on_one_line(f"Checkpoint{'s' if len(runs) > 1 else ''}: {checkpoints}"))
 
 
 def _differences(runs: Sequence[Judged]) -> str:
