@@ -62,8 +62,12 @@ def test_characters_keep_their_blanks():
 
 
 def test_a_word_longer_than_a_line_is_cut():
+    dots = "\N{HORIZONTAL ELLIPSIS}"
     (line,) = text_lines([Piece("x" * 500, 1.0)], look())
-    assert click.unstyle(line) == "x" * 39 + "\N{HORIZONTAL ELLIPSIS}"
+    assert click.unstyle(line) == "x" * 39 + dots
+    assert text_lines([Piece("x" * 500, 1.0)], look(colours=False)) == ["x" * 32 + dots + "[+1.00]"]
+    (line,) = text_lines([Piece("\u65e5" * 25, 1.0)], look())  # two columns each
+    assert click.unstyle(line) == "\u65e5" * 19 + dots
 
 
 def test_marks_are_for_those_without_colours():

@@ -131,22 +131,31 @@ def _is_blank(piece: Piece) -> bool:
 
 
 def _styled(piece: Piece, full: float, mark: float, look: Look) -> str:
-    text = shown_on_one_line(piece.text)
-    if len(text) > look.width:
-        text = text[: look.width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    push = ""
+    if piece.push is not None and not look.colours and abs(piece.push) >= mark:
+        push = f"[{piece.push:+.{decimals(full, 2)}f}]"
+    text = _cut(shown_on_one_line(piece.text), look.width - len(push)) + push
     if piece.unread:
         return click.style(text, dim=True)
-    if piece.push is None:
+    if piece.push is None or not look.colours:
         return text
     size = abs(piece.push) / full
-    if not look.colours:
-        return f"{text}[{piece.push:+.{decimals(full, 2)}f}]" if abs(piece.push) >= mark else text
     level = next((number for number, least in enumerate(_LEVELS) if size >= least), None)
     underline = True if piece.unknown else None
     if level is None:
         return click.style(text, underline=underline) if underline else text
     background, ink = (_FOR if piece.push > 0 else _AGAINST)[level]
     return click.style(text, bg=background, fg=ink, bold=True if level == 0 else None, underline=underline)
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text, or what of it fits with dots behind it."""
+    if len(text) <= width and columns(text) <= width:
+        return text
+    text = text[: width - 1]
+    while columns(text) > width - 1:
+        text = text[:-1]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _shortened(lines: list[str], peaks: list[float], height: int | None) -> list[str]:
