@@ -10,7 +10,7 @@ from rnncli.coloured_words import decimals, pieces_html
 from rnncli.data.rows import short_label
 from rnncli.data.tokenizers import LINE_BREAK
 from rnncli.errors import shown_on_one_line
-from rnncli.explaining import BASELINES, Explanation
+from rnncli.explaining import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
 from rnncli.gate_pictures import STYLE as STEPS_STYLE
 from rnncli.gate_pictures import gates_svg, gradients_svg
 from rnncli.gate_traces import Trace
@@ -104,6 +104,11 @@ def _explained(explanation: Explanation, top: int) -> list[str]:
         lines.append(f"Half of the model's attention is on {half:,} of {len(subject.tokens):,} {subject.noun}s,")
         lines.append(f"the most, {subject.attention[most]:.1%}, on {escape(short_label(explanation.shown(most)))};")
         lines.append("point at a word to see its own.")
+    if subject.phrases is not None:
+        phrases = explanation.phrases()
+        named = (f"{escape(short_label(name, PHRASE_WIDTH))} {effect:+.2f}" for name, effect in phrases[:MOST_PHRASES])
+        strongest = f"; by themselves: {', '.join(named)}" if phrases else ""
+        lines.append(f"Where nothing is said there is no n-gram; here are {len(phrases):,} with a weight{strongest}.")
     unknown = sum(not known for known in subject.known)
     if unknown:
         share = f"{unknown} of {len(subject.tokens)} {subject.noun}s"

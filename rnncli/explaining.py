@@ -45,6 +45,8 @@ class Method(NamedTuple):
 
 INTEGRATED = Method()
 GROWTH = 64  # by how much the points may become more
+MOST_PHRASES = 5  # n-grams that are named
+PHRASE_WIDTH = 40  # characters of one
 MOST_LABELS = 20  # whose probabilities the JSON has
 
 
@@ -113,6 +115,17 @@ class Explanation:
         half = int(np.searchsorted(np.cumsum(weights[order], dtype=np.float64), 0.5)) + 1
         return min(half, len(order)), order.tolist()
 
+    def phrases(self) -> list[tuple[str, float]]:
+        """Return the n-grams of the text, each with what it adds to the log-odds; the strongest first."""
+        if self.subject.phrases is None:
+            return []
+        spans, scores = self.subject.phrases
+        without = self.subject.scores.astype(np.float64) - scores
+        effects = self.attribution.score - log_odds(without, self.label)[0]
+        order = np.argsort(-np.abs(effects), kind="stable").tolist()
+        names = [" ".join(self.subject.tokens[slice(*span)]) for span in spans]
+        return [(names[n], float(effects[n])) for n in order]
+
     def shown(self, place: int) -> str:
         """Return a token as the text has it, where that can be read, else as the model does."""
         subject = self.subject
@@ -176,6 +189,8 @@ class Explanation:
             "unread": subject.unread,
             "words": words,
         }
+        if subject.phrases is not None:
+            out["ngrams"] = [{"text": name, "effect": effect} for name, effect in self.phrases()]
         if self.leave_one_out is not None:
             out["rank_correlation"] = self.rank_correlation
         return out

@@ -16,6 +16,7 @@ from rnncli.packing import Array
 from rnncli.readings import Reader, classifier_inputs, classifier_reader, language_reader, tagger_reader
 from rnncli.sampling import prompt_ids
 from rnncli.trained import Trained
+from rnncli.wide_models import WideModel
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Subject:
         ``reader_without(t)`` -> what reads the text without token t; None where that makes no sense.
     inputs_without : callable or None
         ``inputs_without(t)`` -> the inputs without token t, where that changes others.
+    phrases : (list of (first, end), ndarray of shape (F, C)) or None
+        Where a model has n-grams, the tokens of each that the text has and what it adds to the scores.
     unread : int
         Tokens of the text that the model is not given, because of ``max_length``.
     noun : str
@@ -69,6 +72,7 @@ class Subject:
     read: Reader
     reader_without: Callable[[int], Reader | None]
     inputs_without: Callable[[int], Array] | None = None
+    phrases: tuple[list[Span], Array] | None = None
     unread: int = 0
     noun: str = "word"
     asked: str = ""
@@ -139,6 +143,7 @@ def classified_text(trained: Trained, text: str) -> Subject:
         read=read,
         reader_without=lambda t: read,
         inputs_without=(lambda t: classifier_inputs(model, np.delete(ids, t))) if len(beside) else None,
+        phrases=model.phrases(ids) if isinstance(model, WideModel) else None,
         unread=max(0, len(everything) - len(tokens)),
         noun="character" if kind == "character" else "word",
     )

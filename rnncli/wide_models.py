@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncli.building import build_model, model_with, weight_shapes
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.layers.bags import bag_backward_rows, bag_forward
 from rnncli.layers.losses import binary_loss, softmax_loss
-from rnncli.models import Model, build_model, model_with, weight_shapes
+from rnncli.models import Model
 from rnncli.ngrams import Bag, NgramCounts, bag_of, kept_by_dropout, log_count_ratios, occurrences
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
@@ -178,6 +179,31 @@ class WideModel(Model):
             for later in range(order):
                 shares[places + later] += worth  # a place begins one n-gram of this length
         return shares.astype(self.params[TABLE].dtype)
+
+    def phrases(self, ids: IntArray) -> tuple[list[tuple[int, int]], Array]:
+        """Return the n-grams of a text that have a weight, and what each adds to its scores.
+
+        Parameters
+        ----------
+        ids : ndarray of int, shape (T,)
+            The tokens of one text.
+
+        Returns
+        -------
+        spans : list of (first, end)
+            The tokens of each, where it stands first.
+        scores : ndarray of shape (F, C)
+            What the scores would lack without it.
+        """
+        found = [
+            (row, (place, place + order))
+            for order, places, rows in occurrences(ids, self.wide.orders, self.keys)
+            for place, row in zip(places.tolist(), rows.tolist(), strict=True)
+        ]
+        first = dict(reversed(found))  # of several places the first
+        sums = self.worth(np.array(sorted(first), np.int64))
+        C = max(2, sums.shape[1])
+        return [first[row] for row in sorted(first)], self.combined(np.zeros((len(first), C), sums.dtype), sums)
 
     def worth(self, rows: IntArray) -> Array:
         """Return what n-grams add to the logits of a text that has them, (F, K)."""

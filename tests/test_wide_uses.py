@@ -2,15 +2,22 @@
 
 import importlib.util
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_models import classifier
 from tiny_runs import Silent, tiny_config
 
 from rnncli.attributions import log_odds
+from rnncli.cli.coloured_text import Look
+from rnncli.cli.explain_text import explanation_lines
 from rnncli.errors import ConfigError
+from rnncli.explain_page import explain_page
 from rnncli.explaining import INTEGRATED, explain
 from rnncli.exporting import FORMATS, export_as
+from rnncli.ngrams import bag_of
+from rnncli.packing import make_packing
 from rnncli.predicting import probabilities
 from rnncli.readings import classifier_inputs, classifier_reader
 from rnncli.run import train_run
@@ -18,6 +25,7 @@ from rnncli.run_dir import RunDir
 from rnncli.score_functions import score_function
 from rnncli.subjects import classified_text
 from rnncli.trained import load_trained
+from rnncli.wide_models import TABLE
 
 TEXTS = ["film good and bad n1", "plot", "bad bad bad bad", "unheard of, good film and good film", "", "n0 " * 40]
 WAYS = list(itertools.product([2, 3], ["own", "joint"], ["weight", "none"], ["softmax", "binary"]))
@@ -140,3 +148,37 @@ def test_formats_without_such_a_layer_refuse_it_and_write_nothing(model_of, tmp_
     ):
         export_as(form, model_of(), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_ngrams_of_an_explanation_say_what_they_add(model_of, way):
+    trained = model_of(*way)
+    found = explain(trained, "film good and film good", label="pos")
+    phrases = dict(found.phrases())
+    assert {"film", "good", "good and", "and"} <= set(phrases)
+    assert list(phrases.values()) == sorted(phrases.values(), key=lambda effect: -abs(effect))
+    assert phrases["good"] > 0 > dict(explain(trained, "film bad", label="pos").phrases())["bad"]
+    # Without the row of an n-gram the model says so much less.
+    spans, _ = found.subject.phrases
+    place = [" ".join(found.tokens[slice(*span)]) for span in spans].index("good and")
+    model = trained.model
+    ids = np.array(trained.learned.vocabulary.encode(found.tokens))
+    rows = bag_of(ids, make_packing(np.array([5])), 3, model.keys).rows
+    params = {**model.params, TABLE: model.params[TABLE].copy()}
+    params[TABLE][rows[place]] = 0
+    lacking, pos = replace(trained, model=replace(model, params=params)), trained.learned.labels.index("pos")
+    whole, less = (odds_of(one, found.subject.text, pos) for one in (trained, lacking))
+    assert phrases["good and"] == pytest.approx(whole - less, abs=1e-4)
+
+
+def test_ngrams_are_named_wherever_an_explanation_is_shown(model_of):
+    trained = model_of()
+    found = explain(trained, "good and")
+    (line,) = [line for line in explanation_lines(found, Look(200, None, False, 5)) if "n-grams " in line]
+    assert line.startswith("n-grams     3 with a weight; by themselves: ")
+    assert [phrase["text"] for phrase in found.as_json()["ngrams"]] == [name for name, _ in found.phrases()]
+    page = explain_page("c", [(found, None)], 5)
+    assert "here are 3 with a weight; by themselves: " in page
+    assert "no n-gram" not in "\n".join(
+        explanation_lines(explain(classifier({"cell": "rnn"}), "film"), Look(200, None, False, 5))
+    )

@@ -8,7 +8,7 @@ from rnncli.cli.tables import columns, table
 from rnncli.coloured_words import decimals
 from rnncli.data.rows import short_label
 from rnncli.errors import shown_on_one_line
-from rnncli.explaining import BASELINES, Explanation
+from rnncli.explaining import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
 
 MOST_UNKNOWN = 12  # unknown words that are named
 MOST_ATTENDED = 4
@@ -55,6 +55,8 @@ def _summary(explanation: Explanation) -> list[str]:
     lines.append(f"explained   log-odds of {label}{share} against {against}: {found.score:+.2f}")
     base = BASELINES[method.baseline]
     start = f"from {found.baseline_score:+.2f} where every {subject.noun} is {base}"
+    if subject.phrases is not None:
+        start += " and there is no n-gram"
     lines.append(f"pushes      {explanation.scores.sum():+.2f} together, {start}")
     if method.name == "integrated":
         enough = (
@@ -71,6 +73,8 @@ def _summary(explanation: Explanation) -> list[str]:
         lines.append(f"left out    rank correlation of pushes with leaving each {subject.noun} out: {agreement}")
     if subject.attention is not None and len(subject.tokens) > 1:
         lines.append(f"attention   {_attended(explanation)}")
+    if subject.phrases is not None:
+        lines.append(f"n-grams     {_phrases(explanation)}")
     unknown = [explanation.shown(n) for n, known in enumerate(subject.known) if not known]
     if not subject.text.split() and unknown:
         lines.append(f"unknown     the text has no {subject.noun}; the model reads the unknown one")
@@ -92,6 +96,13 @@ def _attended(explanation: Explanation) -> str:
     names = [short_label(explanation.shown(place), WORD_WIDTH) for place in order[:MOST_ATTENDED]]
     most = ", ".join(f"{name} {percent(weights[place])}" for name, place in zip(names, order, strict=False))
     return f"half of it is on {half:,} of {counted(len(weights), explanation.subject.noun)}; the most: {most}"
+
+
+def _phrases(explanation: Explanation) -> str:
+    """Say which n-grams matter the most."""
+    phrases = explanation.phrases()
+    strongest = ", ".join(f"{short_label(name, PHRASE_WIDTH)} {effect:+.2f}" for name, effect in phrases[:MOST_PHRASES])
+    return f"{len(phrases):,} with a weight{'; by themselves: ' if phrases else ''}{strongest}"
 
 
 def percent(p: float) -> str:
