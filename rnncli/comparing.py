@@ -1,7 +1,8 @@
 """How sure a figure is, and whether two models differ by more than chance: the bootstrap, McNemar's test, Holm's rule.
 
 A figure here is a ratio of sums over units that are drawn independently of each other: right texts by texts; right
-words by words, over sentences; bits by characters, over blocks of lines. Letters: U units, R runs, B draws.
+words by words, or twice the entities found by those there and those predicted, over sentences; bits by characters, over
+blocks of lines. Letters: U units, R runs, B draws.
 """
 
 import math
@@ -67,7 +68,7 @@ def bootstrap(counted: ArrayLike, sizes: ArrayLike, *, draws: int = DRAWS, seed:
     Returns
     -------
     ndarray of shape (R, B)
-        Sums of ``counted`` by sums of ``sizes``.
+        Sums of ``counted`` by sums of ``sizes``; 0 where there is nothing to divide by.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def bootstrap(counted: ArrayLike, sizes: ArrayLike, *, draws: int = DRAWS, seed:
         now = max(1, min(draws, _TOGETHER // len(times)))
         drawn = rng.multinomial(units, times / units, size=now).astype(float)  # (now, kinds)
         sums = kinds @ drawn.T  # (2 R, now)
-        found.append(sums[:runs] / sums[runs:])
+        found.append(np.divide(sums[:runs], sums[runs:], out=np.zeros((runs, now)), where=sums[runs:] > 0))
         draws -= now
     return np.concatenate(found, axis=1)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 from rnncli.comparing import DRAWS, LEVEL, Interval, bootstrap, percentiles
 from rnncli.errors import ConfigError, DataError, shown_on_one_line
 from rnncli.figures import FIGURES
-from rnncli.outcomes import HEADLINES, Headline, Outcome, Reader
+from rnncli.outcomes import ENTITY_F1, HEADLINES, Headline, Outcome, Reader
 from rnncli.run_records import Cost, RunRecord, cost_of
 from rnncli.worded import count, duration
 
@@ -29,7 +30,9 @@ class Judged:
     why : str or None
         Why not.
     interval : Interval or None
-        That of the headline; the same whatever runs it is judged beside.
+        That of the headline; the same whatever runs with this headline it is judged beside.
+    headline : Headline
+        The figure that these runs are compared by.
     """
 
     record: RunRecord
@@ -37,11 +40,7 @@ class Judged:
     outcome: Outcome | None
     why: str | None
     interval: Interval | None
-
-    @property
-    def headline(self) -> Headline:
-        """The figure that runs of its task are compared by."""
-        return HEADLINES[self.record.trained.config.task]
+    headline: Headline
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -91,15 +90,23 @@ def judge(records: Sequence[RunRecord], reader: Reader, *, draws: int = DRAWS) -
             if reader.given is not None:
                 raise
             outcomes.append(error)
-    return [_judged(record, outcome, draws) for record, outcome in zip(records, outcomes, strict=True)]
+    both = list(zip(records, outcomes, strict=True))
+    headline = ENTITY_F1 if all(starmap(_knows_entities, both)) else HEADLINES[tasks[0]]
+    return [_judged(record, outcome, headline, draws) for record, outcome in both]
 
 
-def _judged(record: RunRecord, outcome: Outcome | DataError, draws: int) -> Judged:
+def _knows_entities(record: RunRecord, outcome: Outcome | DataError) -> bool:
+    if isinstance(outcome, Outcome):
+        return outcome.entities is not None
+    return record.recorded.get(ENTITY_F1.key) is not None
+
+
+def _judged(record: RunRecord, outcome: Outcome | DataError, headline: Headline, draws: int) -> Judged:
     cost = cost_of(record)
     if not isinstance(outcome, Outcome):
-        return Judged(record, cost, None, str(outcome), None)
-    (samples,) = bootstrap(outcome.counted, outcome.sizes, draws=draws)
-    return Judged(record, cost, outcome, None, percentiles(samples))
+        return Judged(record, cost, None, str(outcome), None, headline)
+    (samples,) = bootstrap(*outcome.sums(headline), draws=draws)
+    return Judged(record, cost, outcome, None, percentiles(samples), headline)
 
 
 def run_figures(judged: Judged) -> dict[str, Any]:

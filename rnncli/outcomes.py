@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rnncli.config import Config, LanguageConfig, TaggingConfig
+from rnncli.data.tagging.schemes import read_entities
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.errors import ConfigError
 from rnncli.evaluation import evaluate, rows_of_config, source_for_file
 from rnncli.language_evaluation import evaluate_text, line_costs, text_of_config
 from rnncli.packing import Array
-from rnncli.tagger_evaluation import evaluate_tagger, sentences_of_config, with_test_data
+from rnncli.tagger_evaluation import TaggerEvaluation, evaluate_tagger, sentences_of_config, with_test_data
 from rnncli.trained import Trained
 
 # Neighbouring lines are alike, so that single ones are not independent; this many blocks are enough to draw from.
@@ -64,6 +65,10 @@ HEADLINES = {
 }
 
 
+# That of taggers which all know entities: of their words most are outside of any.
+ENTITY_F1 = Headline("entity_f1", "entity F1", ".2%", True)
+
+
 class GivenData(NamedTuple):
     """Data to evaluate on instead of that of a config.
 
@@ -97,11 +102,14 @@ class Outcome:
     report : dict
         The figures of the task.
     counted, sizes : ndarray of shape (U,)
-        Of each unit; their sums divided are the headline.
+        Of each unit; their sums divided are the headline of the task.
     right : ndarray of bool, shape (U,), or None
         Whether the whole unit is right; None for a language model, to which nothing is right or wrong.
     details : Evaluation, TaggerEvaluation or list of LineCost
         All that is predicted.
+    entities : tuple of two ndarrays of shape (U,), or None
+        Of each sentence twice the entities that are found, and those that are there and those predicted together: their
+        sums divided are :data:`ENTITY_F1`. None unless all tags are those of entities.
     """
 
     data: str
@@ -112,6 +120,14 @@ class Outcome:
     sizes: Array
     right: Booleans | None
     details: Any
+    entities: tuple[Array, Array] | None = None
+
+    def sums(self, headline: Headline) -> tuple[Array, Array]:
+        """Return what adds up to a headline above and below the line, of each unit."""
+        if headline.key != ENTITY_F1.key:
+            return self.counted, self.sizes
+        assert self.entities is not None
+        return self.entities
 
 
 @dataclass
@@ -177,7 +193,8 @@ class Reader:
             float,
         )
         key = _digest((*sentence.words, "\n", *sentence.tags) for sentence in sentences)
-        return Outcome(name, "sentences", key, found.report, counted, sizes, counted == sizes, found)
+        entities = None if found.report["entities"] is None else _entities(found)
+        return Outcome(name, "sentences", key, found.report, counted, sizes, counted == sizes, found, entities)
 
     def _of_language_model(self, trained: Trained) -> Outcome:
         assert isinstance(trained.config, LanguageConfig)
@@ -203,6 +220,15 @@ class Reader:
         if key not in self._found:
             self._found[key] = read(config)
         return self._found[key]
+
+
+def _entities(found: TaggerEvaluation) -> tuple[Array, Array]:
+    above, below = [], []
+    for sentence, tags in zip(found.sentences, found.predicted, strict=True):
+        there, made = set(read_entities(sentence.tags)), set(read_entities(tags))
+        above.append(2 * len(there & made))
+        below.append(len(there) + len(made))
+    return np.array(above, float), np.array(below, float)
 
 
 def _refuse(given: Iterable[str], task: str) -> None:

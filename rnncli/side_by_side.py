@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from rnncli.comparing import DRAWS, bootstrap, chance_of_difference, holm, mcnemar, percentiles
 from rnncli.differing import differing_keys
 from rnncli.judging import Judged
@@ -62,16 +60,17 @@ def _not_comparable(first: Judged, run: Judged) -> str | None:
 def _difference(first: Judged, run: Judged, draws: int) -> dict[str, Any]:
     assert first.outcome is not None
     assert run.outcome is not None
-    key, both = first.headline.key, (first.outcome, run.outcome)
-    before, after = bootstrap([each.counted for each in both], [each.sizes for each in both], draws=draws)
+    head = first.headline
+    above, below = zip(first.outcome.sums(head), run.outcome.sums(head), strict=True)
+    before, after = bootstrap(above, below, draws=draws)
     drawn = after - before
     test, p, whole = "paired bootstrap", chance_of_difference(drawn), None
     if first.outcome.right is not None and run.outcome.right is not None:
         whole = mcnemar(first.outcome.right, run.outcome.right)
-        if np.all(first.outcome.sizes == 1):  # the headline is of the same units
+        if first.outcome.unit == "texts":  # of sentences the headline is not how many are right
             test, p = "McNemar", whole.p
     return {
-        "difference": run.outcome.report[key] - first.outcome.report[key],
+        "difference": run.figures[head.key] - first.figures[head.key],
         "interval": list(percentiles(drawn)),
         "mcnemar": whole and whole._asdict(),
         "test": test,

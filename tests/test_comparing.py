@@ -64,6 +64,10 @@ def test_what_is_always_right_has_no_spread():
     assert percentiles(bootstrap(np.ones(7), np.ones(7))[0]) == Interval(1.0, 1.0)
 
 
+def test_what_has_nothing_to_divide_by_is_0():
+    assert set(bootstrap([2, 0], [2, 0], draws=50)[0]) == {0.0, 1.0}
+
+
 @pytest.mark.parametrize(("counted", "sizes"), [([], []), ([1, 2], [1]), ([[1], [1]], [[1]])])
 def test_what_does_not_pair_up_is_refused(counted, sizes):
     with pytest.raises(ValueError, match="as many sizes"):

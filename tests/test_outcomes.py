@@ -10,7 +10,7 @@ from tiny_tasks import write_text
 
 from rnncli import outcomes
 from rnncli.errors import ConfigError, DataError
-from rnncli.outcomes import HEADLINES, GivenData, Reader
+from rnncli.outcomes import ENTITY_F1, HEADLINES, GivenData, Reader
 from rnncli.run_records import load_records
 
 
@@ -36,6 +36,15 @@ def test_a_sentence_is_right_as_a_whole(finished):
     found = outcome_of(TAGGER)
     assert found.right.mean() == found.report["sentence_accuracy"]
     assert found.sizes.sum() == found.report["tokens"]
+
+
+def test_entities_add_up_to_their_f1(finished):
+    found = outcome_of(ENTITIES)
+    above, below = found.sums(ENTITY_F1)
+    assert above.sum() > 0
+    assert above.sum() / below.sum() == pytest.approx(found.report["entities"]["f1"], rel=1e-12)
+    assert found.sums(HEADLINES["tagging"])[0] is found.counted
+    assert outcome_of(TAGGER).entities is None
 
 
 def test_long_texts_are_cut_into_blocks_of_lines(finished, monkeypatch):

@@ -136,7 +136,28 @@ def test_a_summary_of_each_task(finished, path, headings):
 
 def test_entities_are_in_the_summary(finished):
     (run,) = judged(ENTITIES)
-    assert summary(run)["entities"] == f"{run.outcome.report['entities']['f1']:.2%}"
+    assert summary(run)["entity F1"] == f"{run.outcome.report['entities']['f1']:.2%}"
+    assert list(summary(run))[:3] == ["entity F1", "95% interval", "accuracy"]
+    low, high = run.interval
+    assert low <= run.outcome.report["entities"]["f1"] <= high
+
+
+def test_taggers_of_entities_are_compared_by_these(finished):
+    first, other = judged(ENTITIES, ENTITIES / "last.safetensors")
+    nothing = np.zeros(len(first.outcome.counted))
+    report = {**first.outcome.report, "entities": {**first.outcome.report["entities"], "f1": 0.0}}
+    worse = replace(first, outcome=replace(first.outcome, report=report, entities=(nothing, first.outcome.entities[1])))
+    (pair,) = differences([first, worse])
+    assert pair["difference"] == -first.outcome.report["entities"]["f1"] < 0
+    before, after = bootstrap(*zip(first.outcome.entities, worse.outcome.entities, strict=True))
+    assert pair["interval"] == list(percentiles(after - before))
+    assert (pair["test"], pair["verdict"], first.headline.key) == ("paired bootstrap", "worse", "entity_f1")
+    assert other.headline == first.headline
+    # Beside a tagger of another kind there is only accuracy.
+    assert [run.headline.key for run in judged(ENTITIES, TAGGER)] == ["accuracy", "accuracy"]
+    Path("tiny.columns").unlink()
+    (gone,) = judged(ENTITIES)
+    assert (gone.outcome, gone.headline.key) == (None, "entity_f1")
 
 
 def test_the_memory_of_one_process_of_several_is_called_so(finished):

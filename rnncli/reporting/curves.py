@@ -6,7 +6,6 @@ from typing import Any
 from rnncli.figures import FIGURES
 from rnncli.judging import Judged
 from rnncli.metrics_file import numbers
-from rnncli.outcomes import HEADLINES
 from rnncli.pictures import ORANGE, RED, drawing, inline_svg
 from rnncli.reporting.markup import Section, figures_html, note
 from rnncli.reporting.plots import axes_of, curve, few_points, legend, look, named, numbers_on, shares_on
@@ -81,13 +80,14 @@ def _losses(runs: Sequence[Judged]) -> tuple[str, str]:
 
 
 def _figures(runs: Sequence[Judged]) -> tuple[str, str]:
-    task = runs[0].record.trained.config.task
-    head = HEADLINES[task]
+    task, head = runs[0].record.trained.config.task, runs[0].headline
     shares = [figure for figure in FIGURES[task] if figure.form.endswith("%")]
     several = len(runs) > 1 or not head.form.endswith("%")
-    keys = [(head.key, head.heading)] if several else [(figure.key, figure.heading) for figure in shares]
+    keys = [(head.key, head.heading)]
+    if not several:  # the ring is on the first
+        keys += [(figure.key, figure.heading) for figure in shares if figure.key != head.key]
     figure, axes = axes_of(
-        head.heading.capitalize() if several else "Validation", "step", head.heading if several else ""
+        head.heading[0].upper() + head.heading[1:] if several else "Validation", "step", head.heading if several else ""
     )
     for place, run in enumerate(runs):
         for number, (key, heading) in enumerate(keys):
