@@ -256,7 +256,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "optim: {lr: '.inf'}", ":2: optim.lr: '.inf' is not allowed (a number, above 0, at most 100)"),
         (DATA + "optim: {lr: '1e-3'}", ":2: optim.lr: '1e-3' is not allowed (a number, above 0, at most 100). Write it without quotes"),
         (DATA + "train: {epochs: 2.5}", ":2: train.epochs: 2.5 is not allowed (a whole number, at least 1, at most 1000000)"),
-        (DATA + "train: {epochs: 3.0}", ":2: train.epochs: 3 is not allowed (a whole number, at least 1, at most 1000000)"),
+        (DATA + "train: {epochs: 3.0}", ":2: train.epochs: 3.0 is not allowed (a whole number, at least 1, at most 1000000)"),
         (DATA + "train: {epochs: 0}", ":2: train.epochs: 0 is not allowed (a whole number, at least 1, at most 1000000)"),
         (DATA + f"train: {{epochs: {10**40}}}", ":2: train.epochs: 1e+40 is not allowed (a whole number, at least 1, at most 1000000)"),
         (DATA + "train: {patience: 0}", ":2: train.patience: 0 is not allowed (a whole number, at least 1, at most 1000000, or null)"),

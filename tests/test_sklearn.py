@@ -239,6 +239,7 @@ def test_without_a_validation_part_all_texts_are_trained_on():
     [
         ({"cell": "lsmt"}, "Did you mean 'lstm'"),
         ({"hidden": 0}, "model.rnn.hidden"),
+        ({"hidden": 8.0}, "model.rnn.hidden: 8.0 is not allowed (a whole number"),
         ({"validation_fraction": 1}, "validation_fraction is 1"),
         ({"validation_fraction": "0.1"}, "validation_fraction is '0.1'"),
         ({"validation_fraction": 0, "patience": 2}, "train.patience: has no effect without a validation part"),

@@ -88,7 +88,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) > 10**300:
         return "a number of more than 300 digits"
     if isinstance(value, int | float):
-        return str(value) if isinstance(value, int) and abs(value) < 10**18 else f"{value:.6g}"
+        text = str(value) if isinstance(value, int) and abs(value) < 10**18 else f"{value:.6g}"
+        return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdigit() else text  # 3.0 is not 3
     text = repr(value)
     return text if len(text) <= 63 else text[:60] + "..." + text[0]
 
