@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.embedded import embed, embed_backward
@@ -31,10 +30,7 @@ from rnncli.penalized import NO_PENALTIES, Penalties, penalize, penalize_backwar
 from rnncli.pooled import pool_backward, pool_forward
 from rnncli.profiling import stage
 from rnncli.stacks import (
-    cell_of,
-    fresh_weights,
     layer_names,
-    layer_shapes,
     stack_backward,
     stack_forward,
 )
@@ -232,94 +228,3 @@ class Model:
         """Return the distinct tokens of the whole batch, with the unknown one where words are hidden."""
         tokens = np.unique(batch.ids) if batch.part is None else batch.part.tokens
         return np.union1d(tokens, [UNKNOWN_ID]) if self.word_dropout else tokens
-
-
-def build_model(
-    config: ModelConfig, vocabulary_size: int, classes: int, rng: np.random.Generator, dtype: type = np.float32
-) -> Model:
-    """Build a model with fresh weights.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        The ``model`` section of a config.
-    vocabulary_size, classes : int
-        V and C.
-    rng : numpy.random.Generator
-        Draws the first weights; see :func:`rnncli.stacks.fresh_weights`.
-    dtype : type
-        float32 to train, float64 to check gradients.
-
-    Returns
-    -------
-    Model
-        The model.
-    """
-    shapes = weight_shapes(config, vocabulary_size, classes)
-    return model_with(config, fresh_weights(shapes, rng, getattr(config.rnn, "forget_bias", None), dtype))
-
-
-def model_with(config: ModelConfig, params: dict[str, Array]) -> Model:
-    """Build a model of weights that there are.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        The ``model`` section of a config.
-    params : dict of str to ndarray
-        With the names and shapes of :func:`weight_shapes`; not copied.
-
-    Returns
-    -------
-    Model
-        The model.
-    """
-    return Model(
-        cell=cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)),
-        layers=config.rnn.layers,
-        directions=_directions(config),
-        poolings=config.poolings,
-        loss_name=config.loss,
-        word_dropout=config.embedding.word_dropout,
-        embedding_dropout=config.embedding.dropout,
-        state_dropout=config.rnn.state_dropout,
-        recurrent_dropout=config.rnn.recurrent_dropout,
-        between_dropout=config.rnn.dropout,
-        pooled_dropout=config.dropout,
-        variational=config.variational,
-        penalties=Penalties(config.activation_penalty, config.slowness_penalty),
-        params=params,
-        frozen=("embedding.W",) if config.embedding.frozen else (),
-    )
-
-
-def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a model, without making any.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        The ``model`` section of a config.
-    vocabulary_size, classes : int
-        V and C.
-
-    Returns
-    -------
-    dict of str to tuple of int
-        In the order in which the model's first weights are drawn.
-    """
-    cell, directions = cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)), _directions(config)
-    H, D = config.rnn.hidden, config.embedding.dim
-    shapes: dict[str, tuple[int, ...]] = {"embedding.W": (vocabulary_size, D)}
-    for layer in range(config.rnn.layers):
-        inputs = len(directions) * H if layer else D
-        for direction in directions:
-            shapes |= layer_shapes(cell, f"rnn{layer}.{direction}", inputs, H)
-    states, outputs = len(directions) * H, 1 if config.loss == "binary" else classes
-    if "attention" in config.poolings:
-        shapes["attention.w"] = (states,)
-    return shapes | {"output.w": (len(config.poolings) * states, outputs), "output.b": (outputs,)}
-
-
-def _directions(config: ModelConfig) -> tuple[str, ...]:
-    return ("fwd", "bwd") if config.rnn.bidirectional else ("fwd",)

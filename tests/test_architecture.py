@@ -25,9 +25,9 @@ FLOORS: list[set[str]] = [
     {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck."}
     | {"embedded", "penalized", "pooled"},
     {"data"},
-    {"tagging_metrics", "language_metrics"},
+    {"tagging_metrics", "language_metrics", "models"},
     {"config"},
-    {"models", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
+    {"building", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"calibration", "comparing", "metrics_file"},
     {"wide_models"},
     {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
@@ -54,7 +54,7 @@ MATHEMATICS = {room for floor in FLOORS[3:6] for room in floor} - {"pictures"}  
 KNOWS_CONFIG = {
     *(
         "config",
-        "models",
+        "building",
         "wide_models",
         "taggers",
         "language_models",

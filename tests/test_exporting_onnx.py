@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tiny_runs import tiny_values, write_config, write_csv
 from tiny_tasks import language_values, tagging_config, tagging_values, trainer_of, write_conllu, write_text
 
+from rnncli.building import build_model
 from rnncli.config.language_model import LanguageModelConfig
 from rnncli.config.model import ModelConfig
 from rnncli.data.encoding import frozen_texts
@@ -37,7 +38,6 @@ from rnncli.exporting.verify_onnx import (
 )
 from rnncli.language_models import build_language_model
 from rnncli.layers.activations import softmax
-from rnncli.models import build_model
 from rnncli.sampling import Stepper
 from rnncli.tagger_evaluation import evaluate_tagger
 from rnncli.trained import load_trained

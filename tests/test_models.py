@@ -3,11 +3,11 @@ import itertools
 import numpy as np
 import pytest
 
+from rnncli.building import build_model
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch, make_batch
 from rnncli.data.dataset import EncodedTexts
 from rnncli.layers import GRU_RESET_AFTER, softmax
-from rnncli.models import build_model
 from rnncli.optim import SparseRows
 
 V, C, D, H = 11, 3, 5, 4
