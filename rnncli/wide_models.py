@@ -259,7 +259,7 @@ def build_classifier(
 
 
 def classifier_with(config: ModelConfig, params: dict[str, Array]) -> Model:
-    """Build a classifier of weights that there are; see :func:`rnncli.models.model_with`."""
+    """Build a classifier of weights that there are; see :func:`rnncli.building.model_with`."""
     model = model_with(config, params)
     if config.ngrams is None:
         return model
@@ -270,7 +270,7 @@ def classifier_with(config: ModelConfig, params: dict[str, Array]) -> Model:
 
 
 def classifier_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a classifier; see :func:`rnncli.models.weight_shapes`.
+    """Return the shape of every array of a classifier; see :func:`rnncli.building.weight_shapes`.
 
     Parameters
     ----------
