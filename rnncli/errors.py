@@ -7,6 +7,8 @@ Everything rnncli refuses is a :class:`RnncliError`. The command line prints it 
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # What would break a line or steer a terminal, and halves of surrogate pairs, as bytes that are not UTF-8 leave them in
 # the name of a file.
@@ -70,6 +72,29 @@ def elsewhere(error: OSError, place: str) -> str:
     """
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
     return f"Free some space or {place}" if full else place[0].upper() + place[1:]
+
+
+@contextmanager
+def told(option: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of an error of the system that a file or folder cannot be written.
+
+    Parameters
+    ----------
+    option : str
+        What it was given with, such as ``--output``.
+    path : str or path-like
+        What is written inside the ``with``.
+
+    Raises
+    ------
+    RnncliError
+        In the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = elsewhere(error, f"choose another place for {option}")
+        raise RnncliError(unwritable(path, error), where=os.fspath(path), remedy=remedy) from error
 
 
 class RnncliError(Exception):

@@ -14,10 +14,10 @@ from rnncli.cli.coloured_text import Look
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.explain_text import explanation_lines
 from rnncli.cli.numbers import NumberRange
-from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
+from rnncli.cli.outputs import output_file, refuse_to_overwrite
 from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
-from rnncli.errors import DataError
+from rnncli.errors import DataError, told
 from rnncli.explain_page import explain_page
 from rnncli.explaining import GROWTH, INTEGRATED, BaselineName, Explanation, Method, MethodName, explain_subject
 from rnncli.extras import require

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from rnncli.cli.outputs import output_file, told
+from rnncli.cli.outputs import output_file
 from rnncli.config import parse_config, usable_name
 from rnncli.config.yaml_text import parse
 from rnncli.data.sight import TASK_OF, Sight, bare_stem, look
 from rnncli.data.table_columns import Column, label_columns, read_columns_of, text_columns
-from rnncli.errors import ConfigError, RnncliError
+from rnncli.errors import ConfigError, RnncliError, told
 from rnncli.start_facts import find_facts
 from rnncli.starting import config_text, summary
 from rnncli.tasks import task_of

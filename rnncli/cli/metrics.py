@@ -12,9 +12,9 @@ from typing import IO, Any
 import click
 
 from rnncli.cli.completing import complete_run
-from rnncli.cli.outputs import output_file, refuse_to_overwrite, told
+from rnncli.cli.outputs import output_file, refuse_to_overwrite
 from rnncli.cli.tables import padded, table, widths_of
-from rnncli.errors import RnncliError
+from rnncli.errors import RnncliError, told
 from rnncli.figures import FIGURES
 from rnncli.metrics_file import read_metrics
 from rnncli.run_dir import RunDir

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnncli.config.base import Section
-from rnncli.errors import ConfigError, RnncliError, elsewhere, unwritable
+from rnncli.errors import ConfigError, RnncliError, told
 from rnncli.run_dir import RunDir
 
 
@@ -72,7 +72,7 @@ def output_file(option: str, path: Path, *, binary: bool = False) -> Iterator[IO
     Returns
     -------
     context manager of a file
-        To be written to inside :func:`told`.
+        To be written to inside :func:`rnncli.errors.told`.
 
     Raises
     ------
@@ -102,14 +102,3 @@ def output_file(option: str, path: Path, *, binary: bool = False) -> Iterator[IO
         if not special:
             with suppress(OSError):
                 opened.unlink(missing_ok=True)
-
-
-@contextmanager
-def told(option: str, path: Path) -> Iterator[None]:
-    """Say of an error of the system that the file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise RnncliError(
-            unwritable(path, error), where=str(path), remedy=elsewhere(error, f"choose another place for {option}")
-        ) from error

@@ -12,7 +12,7 @@ import click
 from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.numbers import NumberRange
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
 from rnncli.cli.predict_options import (
     FORMATS,
     SENTENCE_FORMATS,
@@ -30,6 +30,7 @@ from rnncli.cli.predict_rows import Answers
 from rnncli.data.streams import STANDARD_INPUT, is_stream, lines_as_they_come
 from rnncli.data.unlabelled import Unlabelled, read_unlabelled
 from rnncli.ensembles import make_ensemble
+from rnncli.errors import told
 from rnncli.thresholds import Threshold
 from rnncli.trained import load_trained
 

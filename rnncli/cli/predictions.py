@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from rnncli.cli.outputs import told
+from rnncli.errors import told
 from rnncli.evaluation import Evaluation
 
 OPTION = "--predictions"

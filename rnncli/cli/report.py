@@ -7,7 +7,8 @@ import click
 
 from rnncli.cli.completing import complete_run
 from rnncli.cli.given_data import takes_data
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite, told
+from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
+from rnncli.errors import told
 from rnncli.extras import require
 from rnncli.judging import judge, run_figures
 from rnncli.outcomes import GivenData, Reader

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnncli.errors import ConfigError, RnncliError, elsewhere, unwritable
+from rnncli.errors import ConfigError, told
 
 OPTION = "--output"
 
@@ -33,7 +33,7 @@ def usable_place(path: Path, *, folder: bool = False) -> Path:
     """
     place = Path(os.path.realpath(path))
     where = f"{OPTION} {path}"
-    with told(path):
+    with told(OPTION, path):
         if place.is_dir():
             if not folder:
                 raise ConfigError("is a folder", where=where, remedy="Name a file, which may be one in it")
@@ -75,7 +75,7 @@ def whole_or_nothing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     name = f".rnncli-export-{os.getpid()}{place.suffix}"
     unfinished = place / name if within else place.with_name(name)
     try:
-        with told(path):
+        with told(OPTION, path):
             yield unfinished
             if within:
                 _move_up(unfinished)
@@ -86,17 +86,6 @@ def whole_or_nothing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Say of an error of the system that the path cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise RnncliError(
-            unwritable(path, error), where=str(path), remedy=elsewhere(error, f"choose another place for {OPTION}")
-        ) from error
 
 
 def _move_up(folder: Path) -> None:
