@@ -124,7 +124,7 @@ class ModelConfig(Section):
         default=0.0, description="times the mean square of what they change by from step to step, added likewise"
     )
     ngrams: NgramConfig | None = Field(
-        default=None, description="a linear model of n-grams beside the recurrent one; {} for one as it is best set"
+        default=None, description="a linear model of n-grams beside the recurrent one; {} for its defaults"
     )
     loss: Literal["softmax", "binary"] = Field(default="softmax", description="binary: one logit, for two classes only")
 
