@@ -8,6 +8,7 @@ from tiny_runs import write_csv
 from tiny_tasks import write_conllu, write_text
 
 import rnncli.cli.init
+from rnncli import start_facts, starting
 from rnncli.config import load_config
 from rnncli.config.schema import SCHEMA_FILE, config_schema
 from rnncli.config.yaml_text import parse
@@ -133,6 +134,45 @@ def test_a_column_that_gathers_rows_is_proposed_for_the_split(cli, workdir):
     uncommented = Path("d.yaml").read_text().replace("# group_by", "group_by")
     Path("d.yaml").write_text(uncommented)
     assert load_config("d.yaml").data.group_by == "author"
+
+
+def test_a_column_of_names_that_hardly_repeat_gathers_nothing(cli, workdir):
+    lines = ["text,label,title", *(f"text number {i},{'ab'[i % 2]},title{i % 50}" for i in range(60))]
+    (workdir / "d.csv").write_text("\n".join(lines) + "\n")
+    assert cli("init", "--data", "d.csv").code == 0
+    assert "group_by" not in Path("d.yaml").read_text()
+
+
+def test_much_data_is_measured_in_part(cli, workdir, monkeypatch):
+    monkeypatch.setattr(start_facts, "ENOUGH_CHARACTERS", 300)
+    write_rows(workdir / "d.csv")
+    done = cli("init", "--data", "d.csv")
+    assert "d.csv" in done.out
+    measured = int(done.out.partition("(of ")[2].partition(" that were measured)")[0])
+    assert 10 < measured < 40
+    assert f"there twice or more, in {measured} texts" in Path("d.yaml").read_text()
+    (workdir / "plays").mkdir()
+    (workdir / "plays" / "a.txt").write_text("abc\n" * 100)
+    (workdir / "plays" / "b.txt").write_text("\u00e9" * 200)  # two bytes each
+    assert "600 characters" in cli("init", "--data", "plays", "--output", "whole.yaml").out
+    monkeypatch.setattr(start_facts, "MOST_READ", 10)
+    assert "800 characters" in cli("init", "--data", "plays", "--output", "some.yaml").out
+
+
+def test_a_short_text_is_read_in_few_parts(cli, workdir):
+    write_text(workdir / "play.txt", 200)
+    assert cli("init", "--data", "play.txt").code == 0
+    train = load_config("play.yaml").train
+    assert 1 < train.batch_size < 16
+    assert 20 <= 0.9 * (workdir / "play.txt").stat().st_size / (train.batch_size * train.window) < 80
+
+
+def test_long_epochs_are_validated_within(cli, workdir, monkeypatch):
+    write_rows(workdir / "d.csv")
+    monkeypatch.setattr(starting, "CLASSIFIER_STEPS", 2)
+    assert cli("init", "--data", "d.csv").code == 0
+    train = load_config("d.yaml").train
+    assert (train.epochs, train.validate_every) == (1, 2)
 
 
 def test_parts_named_as_such_are_used(cli, workdir):

@@ -24,6 +24,7 @@ def seen(path, content):
         POEM,
         "the dog sees a bird\nno cat is the plan\n\na bird liked no dog\nthe plan is a cat\n",
         "one line without an end",
+        "roses bloom\n\nviolets bloom\n\nlilies bloom\n\ntulips bloom\n",
         "a; b\nc; d; e\nf\n",
         "# Title\n\nSome *text*, with a list:\n\n- one\n- two\n",
         "{not json}\n{nor this}\n",
