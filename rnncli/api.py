@@ -13,8 +13,8 @@ import numpy as np
 
 from rnncli.config import AnyConfig, load_config, parse_config
 from rnncli.errors import ConfigError, DataError
-from rnncli.explaining import Explanation
 from rnncli.explaining import explain as explain_text
+from rnncli.explanations import Explanation
 from rnncli.packing import Array
 from rnncli.predicting import Cost, in_blocks, line_costs, probabilities, tag_words
 from rnncli.progress import ConsoleProgress

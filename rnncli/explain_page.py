@@ -10,7 +10,7 @@ from rnncli.coloured_words import decimals, pieces_html
 from rnncli.data.rows import short_label
 from rnncli.data.tokenizers import LINE_BREAK
 from rnncli.errors import shown_on_one_line
-from rnncli.explaining import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
+from rnncli.explanations import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
 from rnncli.gate_pictures import STYLE as STEPS_STYLE
 from rnncli.gate_pictures import gates_svg, gradients_svg
 from rnncli.gate_traces import Trace

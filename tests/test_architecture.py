@@ -36,9 +36,9 @@ FLOORS: list[set[str]] = [
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "trial", "progress", "recording"},
     {"brief_progress", "joining", "first_weights", "inventory", "predicting", "subjects"},
-    {"resuming", "explaining", "gate_pictures"},
+    {"resuming", "explanations", "gate_pictures"},
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
-    | {"gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
+    | {"explaining", "gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
     {"ensembles", "exporting", "planning", "seeds", "sweeping"},
     {"run_records", "outcomes", "importing"},
     {"judging"},

@@ -7,7 +7,8 @@ from made_models import CELLS, classifier, tagger
 from test_pages import read
 
 from rnncli.explain_page import explain_page
-from rnncli.explaining import Method, explain
+from rnncli.explaining import explain
+from rnncli.explanations import Method
 
 TEXT = "GOOD film,<br /><br />isn't  bad!! <script>alert(1)</script>"
 

@@ -8,7 +8,8 @@ import pytest
 from made_models import CELLS, classifier, language_model, tagger
 
 from rnncli.errors import ConfigError, RnncliError
-from rnncli.explaining import GROWTH, Method, explain
+from rnncli.explaining import GROWTH, explain
+from rnncli.explanations import Method
 from rnncli.predicting import probabilities
 from rnncli.subjects import word_baselines
 

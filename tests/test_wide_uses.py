@@ -14,7 +14,8 @@ from rnncli.cli.coloured_text import Look
 from rnncli.cli.explain_text import explanation_lines
 from rnncli.errors import ConfigError
 from rnncli.explain_page import explain_page
-from rnncli.explaining import INTEGRATED, explain
+from rnncli.explaining import explain
+from rnncli.explanations import INTEGRATED
 from rnncli.exporting import FORMATS, export_as
 from rnncli.ngrams import bag_of
 from rnncli.packing import make_packing

@@ -19,7 +19,8 @@ from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError, told
 from rnncli.explain_page import explain_page
-from rnncli.explaining import GROWTH, INTEGRATED, BaselineName, Explanation, Method, MethodName, explain_subject
+from rnncli.explaining import GROWTH, explain_subject
+from rnncli.explanations import INTEGRATED, BaselineName, Explanation, Method, MethodName
 from rnncli.extras import require
 from rnncli.subjects import subject_of
 from rnncli.trained import load_trained

@@ -8,7 +8,7 @@ from rnncli.cli.tables import columns, table
 from rnncli.coloured_words import decimals
 from rnncli.data.rows import short_label
 from rnncli.errors import shown_on_one_line
-from rnncli.explaining import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
+from rnncli.explanations import BASELINES, MOST_PHRASES, PHRASE_WIDTH, Explanation
 
 MOST_UNKNOWN = 12  # unknown words that are named
 MOST_ATTENDED = 4
