@@ -30,7 +30,7 @@ class Method(NamedTuple):
         the one of them for which the model's prediction is the most even, at the length of this text: a recurrent
         network can read a row of zeros as strong words (an IMDB model gave 400 of them log-odds of -4.5).
     steps, tolerance
-        As for :func:`rnncli.attributions.integrated_gradients`, which may take 64 times as many points as it begins with.
+        As for :func:`rnncli.attributions.integrated_gradients`; there may come to be 64 times as many steps.
     """
 
     name: MethodName = "integrated"

@@ -145,7 +145,7 @@ def _strongest(explanation: Explanation, look: Look) -> list[str]:
     rest = len(scores) - len(places)
     if rest:
         others = float(scores.sum() - scores[places].sum())
-        out.append(f"the other {counted(rest, noun)}: {others:{form}} together")
+        out.append(f"the other {noun if rest == 1 else counted(rest, noun)}: {others:{form}}")
     return [*out, *fitted(_legend(explanation, look), look.width, 2)]
 
 
