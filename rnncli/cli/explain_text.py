@@ -59,12 +59,10 @@ def _summary(explanation: Explanation) -> list[str]:
         start += " and there is no n-gram"
     lines.append(f"pushes      {explanation.scores.sum():+.2f} together, {start}")
     if method.name == "integrated":
-        enough = (
-            ""
-            if abs(found.error) <= method.tolerance
-            else f", more than {method.tolerance:g}: try --steps {4 * method.steps}"
-        )
-        lines.append(f"method      integrated gradients at {found.steps} points, off by {abs(found.error):.1g}{enough}")
+        how = f"integrated gradients at {found.steps} points, off by {abs(found.error):.1g}"
+        if abs(found.error) > method.tolerance:
+            how += f", more than {method.tolerance:g}: try --steps {4 * method.steps}"
+        lines.append(f"method      {how}")
     else:
         lines.append(f"method      gradient times input, which need not add up: off by {abs(found.error):.2g}")
     if explanation.leave_one_out is not None:
