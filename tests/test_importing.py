@@ -118,6 +118,8 @@ def test_an_export_needs_nothing_else(cli, workdir, option):
         (lambda tensors, about: tensors.update({"x": np.zeros(4, np.float32)}), "has a tensor x, which its config does not"),
         (lambda tensors, about: about.update(format=9), "has the format '9'; this rnncli reads 1"),
         (lambda tensors, about: about.pop("step"), "holds no usable 'step'"),
+        (lambda tensors, about: about.update(step=-1), "holds no usable step"),
+        (lambda tensors, about: about.update(step=True), "holds no usable step"),
         (lambda tensors, about: about.update(labels=["a"]), "holds no usable labels"),
         (lambda tensors, about: about.update(vocabulary=["a"]), "holds no usable"),
         (lambda tensors, about: about["vocabulary"].append(3), "holds no usable vocabulary"),
@@ -133,6 +135,27 @@ def test_an_export_that_does_not_fit_itself(cli, workdir, change, named):
     save_file(tensors, workdir / "w.safetensors", {"rnncli_weights": json.dumps(about)})
     assert named in cli.refused("import", "w.safetensors", "--output", "c.safetensors")
     assert not Path("c.safetensors").exists()
+
+
+def test_exports_of_other_kinds_that_do_not_fit_themselves(cli, workdir):
+    export_as("torch", language_model(CELLS[1], tied=True), workdir / "w.safetensors")
+    with safe_open(workdir / "w.safetensors", "np") as file:
+        metadata = file.metadata()
+    tensors = load_file(workdir / "w.safetensors")
+    tensors["output.weight"][0] += 1
+    save_file(tensors, workdir / "w.safetensors", metadata)
+    line = cli.refused("import", "w.safetensors", "--output", "c.safetensors")
+    assert "output.weight is not embedding.weight, and its config ties them" in line
+    export_as("torch", classifier(CELLS[3]), workdir / "w.safetensors")
+    with safe_open(workdir / "w.safetensors", "np") as file:
+        about = json.loads(file.metadata()["rnncli_weights"])
+    tensors = load_file(workdir / "w.safetensors")
+    about["config"]["model"]["rnn"]["reset"] = "before"
+    save_file(tensors, workdir / "w.safetensors", {"rnncli_weights": json.dumps(about)})
+    line = cli.refused("import", "w.safetensors", "--output", "c.safetensors")
+    assert "its config has no rnn0.fwd.bhn, which its tensors make" in line
+    save_file(tensors, workdir / "w.safetensors", {"rnncli_weights": "[" * 100_000})
+    assert "holds no usable" in cli.refused("import", "w.safetensors", "--output", "c.safetensors")
 
 
 # ---- what people bring ----------------------------------------------------------------------------------------------
@@ -190,6 +213,15 @@ def test_biases_that_are_not_there_are_zero(cli, workdir):
     params = load_trained(workdir / "c.safetensors").model.params
     assert not params["rnn0.fwd.b"].any()
     assert not params["output.b"].any()
+
+
+def test_weights_of_a_classifier_that_are_equal_are_not_tied(cli, workdir):
+    tensors = whole(V=2, D=4)
+    tensors["fc.weight"] = tensors["embed.weight"]
+    mine(workdir, tensors, tokens=("<unk>", "film"))
+    assert cli("import", "mine.safetensors", *ASK).code == 0
+    params = load_trained(workdir / "c.safetensors").model.params
+    np.testing.assert_array_equal(params["output.w"], params["embedding.W"].T)
 
 
 def test_one_output_for_two_labels_is_the_binary_loss(cli, workdir):
@@ -280,6 +312,9 @@ def test_taggers_and_language_models_of_ones_own(cli, workdir):
     ask = ("--output", "c.safetensors", "--vocabulary", "vocab.txt", "--config", config)
     assert cli("import", "mine.safetensors", *ask, "--labels", "A,B,C").code == 0
     assert load_trained(workdir / "c.safetensors").learned.tags == ("A", "B", "C")
+    spelled = ("--labels", "A,B,C", "--set", "data.spelling.kind=characters")
+    line = cli.refused("import", "mine.safetensors", *ask, *spelled, code=2)
+    assert "data.spelling: words seen by their characters can be imported from files of rnncli export alone" in line
     mine(workdir, whole(C=4, D=4), tokens=("a", "<unk>", "b", "c"))
     base = {"name": "t", "task": "language_model", "data": {"train": {"format": "text", "path": "x.txt"}}}
     write_config(workdir / "t.yaml", base)
@@ -312,6 +347,12 @@ def test_taggers_and_language_models_of_ones_own(cli, workdir):
     mine(workdir, tensors, tokens=("a", "<unk>", "b", "c"))
     for wrong in (("--labels", "a,b"), ("--set", "data.tokenizer.kind=bpe")):
         cli.refused("import", "mine.safetensors", *ask, *wrong, code=2)
+    mine(workdir, whole(C=4, layers=2), tokens=("a", "<unk>", "b", "c"))
+    del base["name"]
+    write_config(workdir / "t.yaml", {**base, "model": {"rnn": {"cell": "lstm", "hidden": [4, 4]}}})
+    assert cli("import", "mine.safetensors", *ask).code == 0
+    config = load_trained(workdir / "c.safetensors").config
+    assert (config.name, config.model.rnn.sizes) == ("t", (4, 4))
     mine(workdir, whole(C=4, both=True), tokens=("a", "<unk>", "b", "c"))
     assert "both directions" in cli.refused("import", "mine.safetensors", *ask)
 
