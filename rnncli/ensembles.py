@@ -120,9 +120,9 @@ class Ensemble:
         texts = self.members[0].learned.encode(sentences)
         known = texts.labels < len(self.labels)
         right = _scores(found)[np.arange(len(found)), np.where(known, texts.labels, 0)]
-        tagged = Tagged(found.argmax(axis=1), np.where(known, -right, np.nan))
+        tagged = Tagged(found.argmax(axis=1), np.where(known, -right, np.nan), found.max(axis=1))
         predicted = tags_by_sentence(texts, tagged.tags)
-        return alone, TaggerEvaluation(sentences, predicted, report_on(texts, tagged), tagged.nats)
+        return alone, TaggerEvaluation(sentences, predicted, report_on(texts, tagged), tagged.nats, tagged.confidence)
 
     def _mean(self, found: Any) -> Array:
         """Average the probabilities of the members, their columns brought into the order of the first."""

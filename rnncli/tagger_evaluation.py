@@ -33,12 +33,15 @@ class TaggerEvaluation:
         ``loss`` and the figures of :func:`rnncli.tagging_metrics.tagging_report`.
     nats : ndarray of shape (total,)
         What the right tag of each word cost, the sentences end to end; NaN where the model does not have it.
+    confidence : ndarray of shape (total,)
+        The probability of the predicted tag of each word, likewise.
     """
 
     sentences: list[Sentence]
     predicted: list[list[str]]
     report: dict[str, Any]
     nats: Array
+    confidence: Array
 
 
 def sentences_of_config(config: TaggingConfig) -> tuple[list[Sentence], str]:
@@ -104,7 +107,8 @@ def evaluate_tagger(trained: Trained, sentences: list[Sentence]) -> TaggerEvalua
         raise DataError("there are no sentences to evaluate")
     texts = trained.learned.encode(sentences)
     tagged = tag_texts(trained.model, texts)
-    return TaggerEvaluation(sentences, tags_by_sentence(texts, tagged.tags), report_on(texts, tagged), tagged.nats)
+    predicted = tags_by_sentence(texts, tagged.tags)
+    return TaggerEvaluation(sentences, predicted, report_on(texts, tagged), tagged.nats, tagged.confidence)
 
 
 def tagged_lines(config: TaggingConfig, evaluation: TaggerEvaluation) -> Iterator[str]:

@@ -37,10 +37,13 @@ class Tagged(NamedTuple):
         The best tag of each word.
     nats : ndarray of shape (total,)
         What the right tag of each word cost; NaN where the model does not have it.
+    confidence : ndarray of shape (total,)
+        The probability of the best tag of each word.
     """
 
     tags: IntArray
     nats: Array
+    confidence: Array
 
 
 @dataclass
@@ -175,7 +178,7 @@ def tag_texts(model: Tagger, texts: TaggedTexts, exchange: Exchange = ALONE) -> 
         On rank 0, if a score is not finite.
     """
     classes = len(model.params["output.b"])
-    found: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0)], [np.empty(0, np.int64)]]
+    found: list[list[Any]] = [[np.empty(0, np.int64)], [np.empty(0)], [np.empty(0)], [np.empty(0, np.int64)]]
     for rows in islice(scoring_batches(texts.lengths, SCORING_BATCH), exchange.rank, None, exchange.size):
         batch = make_tagged_batch(texts, rows)
         logits, _ = model.forward(batch, keep=False)
@@ -187,18 +190,19 @@ def tag_texts(model: Tagger, texts: TaggedTexts, exchange: Exchange = ALONE) -> 
         bad = ~np.isfinite(logits).all(axis=1)
         found[0].append(np.where(bad, -1, log_p.argmax(axis=1)))
         found[1].append(np.where(known, -right, np.nan))
-        found[2].append(words)
+        found[2].append(np.exp(log_p.max(axis=1)))
+        found[3].append(words)
     mine = [np.concatenate(parts) for parts in found]
     everybodys = exchange.all_to_all([mine, *([] for _ in range(exchange.size - 1))])
-    tags, nats = np.zeros(len(texts.ids), np.int64), np.zeros(len(texts.ids))
+    tags, nats, confidence = np.zeros(len(texts.ids), np.int64), np.zeros(len(texts.ids)), np.zeros(len(texts.ids))
     if exchange.rank == 0:
-        for best, cost, words in everybodys:
-            tags[words], nats[words] = best, cost
+        for best, cost, sure, words in everybodys:
+            tags[words], nats[words], confidence[words] = best, cost, sure
         if (tags < 0).any():
             raise GradientError(
                 "the model's outputs are not finite numbers", remedy="Train again with a lower optim.lr"
             )
-    return Tagged(tags, nats)
+    return Tagged(tags, nats, confidence)
 
 
 def report_on(texts: TaggedTexts, tagged: Tagged) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rnncli.outcomes import Reader
 from rnncli.reporting import report_page, sections_of
 from rnncli.reporting.classes import MOST_CLASSES
 from rnncli.reporting.curves import learning_curves
-from rnncli.reporting.lengths import length_bins
+from rnncli.reporting.lengths import accuracies, length_bins
 from rnncli.reporting.plots import MOST_POINTS, axes_of, curve, few_points, legend, look
 from rnncli.run_records import load_records
 
@@ -26,8 +26,8 @@ LAST = ["Environment and timings", "Config"]
 OF_TASK = {
     GRU: ["Confusion", "Scores by label", "ROC and calibration", "Length and accuracy", "Most confident mistakes"],
     THREE: ["Confusion", "Scores by label", "Calibration", "Length and accuracy", "Most confident mistakes"],
-    TAGGER: ["Confusion", "Scores by label", "Length and accuracy", "Costliest tags"],
-    ENTITIES: ["Confusion", "Scores by label", "Length and accuracy", "Costliest tags"],
+    TAGGER: ["Confusion", "Scores by label", "Calibration", "Length and accuracy", "Costliest tags"],
+    ENTITIES: ["Confusion", "Scores by label", "Calibration", "Length and accuracy", "Costliest tags"],
     LANGUAGE: ["Cost along the text", "Costliest lines"],
 }
 
@@ -266,6 +266,17 @@ def test_a_single_point_is_seen():
 
 def test_ten_runs_look_different():
     assert len({look(place) for place in range(25)}) == 25
+
+
+def test_words_of_a_sentence_are_not_taken_for_independent():
+    # Sentences of ten words, each right or wrong as a whole, are no more to go by than sentences of one word.
+    right = np.arange(100) % 5 > 0
+    ranges, sizes = [(10, 10)], np.full(100, 10)
+    _, low, high, _ = accuracies(sizes, ranges, 10.0 * right, 10.0 * np.ones(100))
+    _, alike, above, _ = accuracies(sizes, ranges, right.astype(float), np.ones(100))
+    assert (low[0], high[0]) == pytest.approx((alike[0], above[0]), abs=0.02)
+    middle, _, _, there = accuracies(sizes, [(1, 9), (10, 10)], 10.0 * right, 10.0 * np.ones(100))
+    assert (middle.tolist(), there.tolist()) == ([0.8], [False, True])
 
 
 def test_ranges_of_lengths_hold_about_as_many_each():

@@ -114,6 +114,7 @@ def test_tags_are_the_same_bits_for_any_team_and_batch(data, size, monkeypatch):
     found = on_every_rank(size, lambda exchange: tag_texts(work.model, work.valid, exchange))[0]
     assert (found.tags == alone.tags).all()
     assert (found.nats == alone.nats).all()
+    assert (found.confidence == alone.confidence).all()
     monkeypatch.setattr("rnncli.tagging.SCORING_BATCH", 1000)
     together = tag_texts(work.model, work.valid)
     np.testing.assert_allclose(together.nats, alone.nats, rtol=1e-4, atol=1e-5)
@@ -146,6 +147,9 @@ def test_a_tag_that_training_lacks_counts_in_no_loss_and_is_never_right(workdir)
     assert tagged.tags.max() < 3
     report = report_on(work.valid, tagged)
     assert report["loss"] == pytest.approx(tagged.nats[~lacking].mean())
+    right = tagged.tags == work.valid.labels
+    assert tagged.confidence[right] == pytest.approx(np.exp(-tagged.nats[right]))
+    assert (tagged.confidence[~right & ~lacking] >= np.exp(-tagged.nats[~right & ~lacking])).all()
     assert report["accuracy"] <= 1 - lacking.mean()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.calibration import wilson_interval
+from rnncli.comparing import bootstrap, percentiles
 from rnncli.evaluation import Evaluation
 from rnncli.judging import Judged
 from rnncli.packing import Array, IntArray
@@ -15,6 +16,7 @@ from rnncli.reporting.plots import axes_of, legend, look, named, numbers_on, sha
 
 BINS = 7
 PIECES = 40  # of a language model's text
+DRAWS = 2000  # of an interval of a range
 
 
 def lengths(runs: Sequence[Judged]) -> Section | None:
@@ -76,7 +78,7 @@ def _by_length(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str,
     for number, (place, run) in enumerate(runs):
         assert run.outcome is not None
         sizes, style = _sizes(run)[0], look(place)
-        middle, low, high, there = _accuracies(sizes, ranges, run.outcome.counted, run.outcome.sizes)
+        middle, low, high, there = accuracies(sizes, ranges, run.outcome.counted, run.outcome.sizes)
         axes.errorbar(
             np.flatnonzero(there) + 0.12 * (number - (len(runs) - 1) / 2),
             middle,
@@ -101,12 +103,33 @@ def _by_length(runs: Sequence[tuple[int, Judged]], *, alone: bool) -> tuple[str,
     return inline_svg(figure, "Accuracy by length"), caption
 
 
-def _accuracies(sizes: IntArray, ranges: Sequence[tuple[int, int]], counted: Array, below: Array) -> tuple[Any, ...]:
-    """Return accuracy and interval of each range that holds a unit, and which do."""
+def accuracies(sizes: IntArray, ranges: Sequence[tuple[int, int]], counted: Array, below: Array) -> tuple[Any, ...]:
+    """Return the accuracy of the units of each range of lengths, with its interval.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (U,)
+        The length of each unit.
+    ranges : sequence of (int, int)
+        From and to.
+    counted, below : ndarray of shape (U,)
+        What is right of each unit, and out of how many: 1 of a text, of a sentence its words.
+
+    Returns
+    -------
+    middle, low, high : ndarray
+        Of each range that holds a unit.
+    there : ndarray of bool, one for each range
+        Which do.
+    """
     inside = np.array([(sizes >= start) & (sizes <= end) for start, end in ranges])
     right, rows = inside @ counted, inside @ below
     there = rows > 0
-    low, high = wilson_interval(right[there], rows[there])
+    if np.all(below == 1):
+        low, high = wilson_interval(right[there], rows[there])
+    else:  # words of a sentence are not independent of each other
+        drawn = (bootstrap(counted[part], below[part], draws=DRAWS)[0] for part in inside[there])
+        low, high = np.array([percentiles(samples) for samples in drawn]).T
     return right[there] / rows[there], low, high, there
 
 
