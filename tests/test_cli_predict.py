@@ -170,6 +170,18 @@ def test_a_block_at_a_time_is_answered_in_order(cli: Cli, model, monkeypatch):
     assert cli("predict", model, "texts.txt").out == whole
 
 
+def test_what_stands_beside_long_texts_counts_for_a_block(cli: Cli, model, workdir, monkeypatch):
+    blocks = []
+    monkeypatch.setattr(predict_rows, "BLOCK_CHARACTERS", 100)
+    monkeypatch.setattr(
+        predict_rows, "predict", lambda trained, texts: blocks.append(texts) or probabilities(trained, texts)
+    )
+    rows = [{"text": "good"}, {"text": "a", "page": "x" * 99}, {"text": "b"}, {"text": "y" * 100}, {"text": "c"}]
+    (workdir / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli("predict", model, "b.jsonl").code == 0
+    assert blocks == [["good", "a"], ["b", "y" * 100], ["c"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [

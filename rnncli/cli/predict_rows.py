@@ -8,7 +8,7 @@ from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.unlabelled import Unlabelled
 from rnncli.ensembles import Ensemble
 from rnncli.errors import DataError
-from rnncli.predicting import BLOCK, BLOCK_CHARACTERS, characters, predict
+from rnncli.predicting import BLOCK, BLOCK_CHARACTERS, predict
 from rnncli.trained import Trained
 
 
@@ -60,7 +60,7 @@ class Answers:
                 if not self._waiting:
                     held, since = 0, time.monotonic() if at_latest is not None else 0.0
                 self._waiting.append(self._with_words(row))
-                held += characters(row.text)
+                held += _size(row)
                 full = len(self._waiting) >= BLOCK or held >= BLOCK_CHARACTERS
                 if full or (at_latest is not None and time.monotonic() - since >= at_latest):
                     self.flush()
@@ -79,3 +79,8 @@ class Answers:
 
     def _with_words(self, row: Unlabelled) -> Unlabelled:
         return row._replace(words=tuple(self._split(row.text))) if self._tags and row.words is None else row
+
+
+def _size(row: Unlabelled) -> int:
+    """Return how many characters of a row wait for its answer: those of its other columns too."""
+    return max(len(row.text), sum(len(value) for value in row.fields.values() if isinstance(value, str)))
