@@ -18,7 +18,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 RUNS = Path("runs")
 SCHEMA = Path(__file__).parents[1] / "config" / "schema.json"
 DEFAULT_TASK = "classification"
-WITH_SET = ("train", "sweep", "plan", "gradcheck", "verify-resume")
+WITH_SET = ("train", "sweep", "plan", "gradcheck", "verify-resume", "import")
 CONFIG_BYTES = 2**16  # of a config that are searched for its task
 _TASK = re.compile(r"^task:\s*['\"]?(\w+)", re.MULTILINE)
 
