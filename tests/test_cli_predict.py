@@ -312,6 +312,8 @@ def test_a_terminal_gets_columns_and_as_much_text_as_fits():
         assert lines[1].startswith("no     99.90%  \\x1b[31m")
         assert width - 2 <= wide(lines[0]) <= width
         assert width - 2 <= wide(lines[1]) <= width
+    far = renderer("classification", ("no", "maybe"), Wanted("screen", width=60))
+    assert plain(far([Unlabelled("a" + " " * 300 + "b", {})], found[:1])) == "maybe  75.00%  a\N{HORIZONTAL ELLIPSIS}\n"
     every = renderer("classification", ("no", "maybe"), Wanted("screen", every=True, width=60))
     head, first, _ = plain(every(rows, found)).splitlines()
     assert head == "predicted       no    maybe"
@@ -325,6 +327,11 @@ def test_a_terminal_gets_words_and_costs_in_columns():
     rows = [Unlabelled("A dog", {}, ("A", "dog"))]
     text = renderer("tagging", (), Wanted("screen", every=True))(rows, [Tags(["DET", "NOUN"], np.array([1, 0.5]))])
     assert plain(text) == "A    DET   100.00%\ndog  NOUN   50.00%\n\n"
+    words = ("x" * 50, "a\x1b[0m")
+    text = renderer("tagging", (), Wanted("screen", width=60))(
+        [Unlabelled("", {}, words)], [Tags(["X", "Y"], np.ones(2))]
+    )
+    assert plain(text).splitlines() == ["x" * 50 + "  X", f"{'a' + chr(92) + 'x1b[0m':30}  Y", ""]
     costs = [Cost(3, 3.0, 0), Cost(0, 0.0, 0)]
     text = renderer("language_model", (), Wanted("screen"))([Unlabelled("abc", {}), Unlabelled("", {})], costs)
     assert plain(text).splitlines() == [
