@@ -65,7 +65,8 @@ def command(
     try:
         for done in make_trials(study, lambda drawn: BriefProgress(f"trial {drawn.number}")):
             counted = sum(one.state in ("finished", "pruned", "failed") for one in study.records())
-            note.say(f"{counted}/{total}  {_line(sweep, done)}")
+            place = f"{counted}/{total}  "
+            note.say(place + _line(sweep, done, shutil.get_terminal_size().columns - len(place)))
     except (Interrupted, KeyboardInterrupt) as error:
         again = shlex.join(_again(config, sweep_file, overrides, run_dir))
         stopped = Interrupted("interrupted", remedy=f"To go on: {again}")
@@ -74,7 +75,7 @@ def command(
     importance = study.importance() if stopped is None else {}
     if as_json:
         click.echo(json.dumps(_as_json(sweep, folder, records, best, importance)))
-    else:
+    elif stopped is None or any(one.state != "stopped" for one in records):
         width = shutil.get_terminal_size().columns
         click.echo("\n".join(lines(sweep, folder, records, best, importance, width)))
         running = sum(one.state == "running" for one in records)
@@ -191,12 +192,17 @@ def _short_names(keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _line(sweep: Sweep, one: TrialRecord) -> str:
-    """Return in one line what came of a trial."""
-    values = "  ".join(f"{key} {_value(value)}" for key, value in one.values.items())
+def _line(sweep: Sweep, one: TrialRecord, width: int) -> str:
+    """Return in one line what came of a trial; where that is too wide, with the ends of the keys."""
     figure = "" if one.value is None else f"{_heading(sweep)} {_show(sweep, one.value)}  "
     state = "" if one.state == "finished" else f"{one.state}  "
-    return f"trial {one.number}: {state}{figure}{values}  {duration(one.seconds)}"
+    short = _short_names(list(one.values))
+    long, brief = (
+        "  ".join(f"{name} {_value(one.values[key])}" for key, name in names.items())
+        for names in ({key: key for key in short}, short)
+    )
+    whole = f"trial {one.number}: {state}{figure}{{}}  {duration(one.seconds)}"
+    return whole.replace("{}", long if len(whole) + len(long) <= width else brief)
 
 
 def _heading(sweep: Sweep) -> str:
