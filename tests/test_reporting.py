@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from tiny_runs import write_config
 from rnncli.judging import judge
 from rnncli.outcomes import Reader
 from rnncli.reporting import report_page, sections_of
-from rnncli.reporting.classes import MOST_CLASSES
+from rnncli.reporting.classes import MOST_CLASSES, scores
 from rnncli.reporting.curves import learning_curves
 from rnncli.reporting.lengths import accuracies, length_bins
+from rnncli.reporting.mistakes import mistakes
 from rnncli.reporting.plots import MOST_POINTS, axes_of, curve, few_points, legend, look
+from rnncli.reporting.settings import environment
 from rnncli.run_records import load_records
 
 VOID = {"meta", "br", "link"}
@@ -136,27 +139,23 @@ def test_mistakes_come_with_the_most_confident_first(finished):
     wrong = ~run.outcome.right
     assert wrong.any()
     confidence = np.sort(run.outcome.details.probabilities.max(axis=1)[wrong])[::-1][:10]
-    _, html = page_of(RNN)
+    html = mistakes([run]).html
     shown = re.findall(r"</b> at ([\d.]+%)", html)
     assert shown == [f"{p:.1%}" for p in confidence]
     assert '<div class="words">' in html
 
 
 def test_a_run_without_mistakes_says_so(finished):
-    run = judged(GRU)[0]
-    assert run.outcome.right.all() or "mistake" in page_of(GRU)[1]
-    from dataclasses import replace
-
-    from rnncli.reporting.mistakes import mistakes
-
+    (run,) = judged(GRU)
     best = replace(run, outcome=replace(run.outcome, right=np.ones(len(run.outcome.right), bool)))
     assert "None." in mistakes([best]).html
+    assert mistakes([best]).html.count('class="mistake"') == 0
 
 
 def test_entities_have_a_table_of_their_own(finished):
-    text = " ".join(Page(page_of(ENTITIES)[1]).text)
-    assert "Entities" in text
-    assert "PER" in text
+    html = scores(judged(ENTITIES)).html
+    assert "<h3>Entities</h3>" in html
+    assert '<th scope="row">PER</th>' in html
 
 
 def test_data_that_is_gone_leaves_curves_and_config(finished):
@@ -179,8 +178,9 @@ def test_a_checkpoint_alone_has_no_curves(finished):
 
 def test_an_environment_that_is_not_recorded_is_said_to_be_so(finished):
     runs = judged(GRU)
+    assert "Not recorded" not in environment(runs).html
     del runs[0].record.trained.progress["environment"]
-    html = report_page(runs, sections_of(runs))
+    html = environment(runs).html
     assert "Not recorded by the version that trained gru" in html
 
 
