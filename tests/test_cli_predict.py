@@ -323,6 +323,14 @@ def test_a_terminal_gets_columns_and_as_much_text_as_fits():
     assert plain(narrow(rows, found)).splitlines()[0] == "maybe  75.00%  no     25.00%"
 
 
+def test_a_label_breaks_no_line_of_a_pipe():
+    row, found = Unlabelled("", {}), np.array([0.25, 0.75], np.float32)
+    for wanted, tabs in ((Wanted("tabs"), 1), (Wanted("tabs", every=True), 2), (Wanted("tabs", top=2), 3)):
+        lines = renderer("classification", ("no", "a\tb\nc"), wanted)([row], [found]).splitlines()
+        assert lines[-1].startswith("a\\tb\\nc\t0.")
+        assert {line.count("\t") for line in lines} == {tabs}
+
+
 def test_a_terminal_gets_words_and_costs_in_columns():
     rows = [Unlabelled("A dog", {}, ("A", "dog"))]
     text = renderer("tagging", (), Wanted("screen", every=True))(rows, [Tags(["DET", "NOUN"], np.array([1, 0.5]))])

@@ -147,7 +147,7 @@ def _heads(task: str, labels: Sequence[str], wanted: Wanted) -> list[str]:
         return [click.style(f"{'perplexity':>12} {'nats':>12} {'tokens':>7}  text", dim=True)]
     if task == "classification" and wanted.every:
         if wanted.style == "tabs":
-            return ["\t".join(["predicted", *labels])]
+            return ["\t".join(["predicted", *map(shown_on_one_line, labels)])]
         width = max(len("predicted"), *(columns(short_label(label)) for label in labels))
         heads = "".join(f"  {_right(short_label(label, 16), _cell(label))}" for label in labels)
         return [click.style(f"{'predicted':{width}}{heads}", dim=True)]
@@ -169,8 +169,8 @@ def _label_lines(row: Unlabelled, found: Array, labels: Sequence[str], wanted: W
     ranked = [best] if wanted.top is None else _likeliest(found, wanted.top)
     if wanted.style == "tabs":
         if wanted.every:
-            return ["\t".join([labels[best], *(f"{p:.6f}" for p in found)])]
-        return ["\t".join(f"{labels[number]}\t{found[number]:.6f}" for number in ranked)]
+            return ["\t".join([shown_on_one_line(labels[best]), *(f"{p:.6f}" for p in found)])]
+        return ["\t".join(f"{shown_on_one_line(labels[number])}\t{found[number]:.6f}" for number in ranked)]
     width = max(columns(short_label(label)) for label in labels)
     if wanted.every:
         width = max(width, len("predicted"))
