@@ -264,6 +264,7 @@ MISTAKES = [
 @pytest.mark.parametrize("name", MODELS)
 def test_the_program_is_run_before_it_takes_its_place(tmp_path, monkeypatch, name):
     """A mistake in it, of any kind, leaves nothing."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     trained = MODELS[name]()
     assert export_as("numpy", trained, tmp_path / "f")[-1].value["largest"] < 1e-6
     assert "__pycache__" not in [file.name for file in (tmp_path / "f").iterdir()]
@@ -332,9 +333,23 @@ def test_a_language_model_goes_on_with_a_text_the_same_way_each_time(tmp_path):
     assert first == again != other
     assert first.startswith(b"abc")
     assert len(first.decode().rstrip("\n")) <= 43
-    refused = run(tmp_path / "f", "")
-    assert refused.returncode == 2
-    assert b"no token" in refused.stderr
+    for wrong, named in (
+        ([""], b"no token"),
+        (["abc", "--temperature", "-1"], b"--temperature and --seed are at least"),
+    ):
+        refused = run(tmp_path / "f", *wrong)
+        assert refused.returncode == 2
+        assert named in refused.stderr
+    bytes_of_no_text = run(tmp_path / "f", b"abc\xff", "--length", "1")
+    assert (bytes_of_no_text.returncode, bytes_of_no_text.stderr) == (0, b"")
+    assert bytes_of_no_text.stdout.startswith(b"abc\\udcff")
+
+
+def test_a_document_ends_where_the_model_ends_it(tmp_path):
+    trained = language_model(CELLS[1], ends=True)
+    trained.model.params["output.b"][-1] = 50
+    module = exported(trained, tmp_path / "f")
+    assert list(module.generate("abc", 40, 1.0, np.random.default_rng(1))) == []
 
 
 def test_help_and_a_reader_that_leaves(tmp_path):

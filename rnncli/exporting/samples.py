@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 MADE_UP_TEXTS = 64
 MADE_UP_LENGTH = 60  # tokens, at most
 TEXT_TOKENS = 512  # of one text, for a language model
-BEGINNINGS = 8  # made of these
+CUTS = (1, 4, 16, 64, 256)  # where it is cut; in short pieces the state that a model begins with shows
 # One text of a million tokens would pad all others of its batch to that, and take minutes a token at a time.
 MOST_TOKENS = 1000  # of a text or sentence
 MOST_TEXT = 10_000  # characters of a text
@@ -116,7 +116,7 @@ def _made_up(trained: Trained, count: int) -> Sample:
 
 def _beginnings(codec: TextCodec, ids: IntArray) -> list[str]:
     """Return pieces of a text, for a language model to begin with."""
-    pieces = [codec.decode(piece.tolist()) for piece in np.array_split(ids, BEGINNINGS)]
+    pieces = [codec.decode(piece.tolist()) for piece in np.split(ids, CUTS)]
     return [piece for piece in pieces if len(codec.encode(piece))]
 
 
