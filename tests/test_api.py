@@ -37,6 +37,7 @@ def test_a_model_is_trained_and_nothing_is_left(values, workdir, capsys):
     assert model.config.train.epochs == len(model.history) == 12
     assert model.metrics["accuracy"] == max(row["accuracy"] for row in model.history)
     assert model.metrics["epoch"] in range(1, 13)
+    assert not {"kind", "improved"} & model.metrics.keys()
     found = model.predict_proba(TEXTS)
     assert found.shape == (4, 2)
     assert model.predict(TEXTS) == [model.labels[best] for best in found.argmax(axis=1)]

@@ -171,6 +171,13 @@ def test_compressed_input_of_a_pipe_is_named(tmp_path):
     producer.join()
 
 
+def test_a_stream_that_cannot_be_read_is_named(tmp_path):
+    handle = os.open(tmp_path, os.O_RDONLY)  # as of: rnncli predict CHECKPOINT < folder
+    with pytest.raises(DataError, match="standard input: "):
+        streams.Paced(handle, "standard input", lambda: None).read(1)
+    os.close(handle)
+
+
 def test_what_stands_for_standard_input_in_a_notebook_is_read(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb")))
     assert [line.text for line in lines_as_they_come(Path("-"), lambda: None)] == ["a\n", "b"]
