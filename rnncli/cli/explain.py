@@ -13,6 +13,7 @@ import click
 from rnncli.cli.coloured_text import Look
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.explain_text import explanation_lines
+from rnncli.cli.given_texts import refuse_what_is_no_file
 from rnncli.cli.numbers import NumberRange
 from rnncli.cli.outputs import output_file, refuse_to_overwrite
 from rnncli.cli.trace_text import trace_lines
@@ -90,6 +91,8 @@ def command(
     """
     if (file is None) == (not texts):
         raise click.UsageError("Give a text with --text, or a FILE of texts (- for standard input).")
+    if file not in (None, "-"):
+        refuse_what_is_no_file(str(file))
     given = click.get_current_context().get_parameter_source
     if method == "gradient" and (idle := [f"--{name}" for name in _OF_THE_PATH if given(name) is _GIVEN]):
         raise click.UsageError(f"Of one gradient there is nothing to add up: leave {' and '.join(idle)} out.")

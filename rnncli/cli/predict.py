@@ -11,6 +11,7 @@ import click
 
 from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.completing import complete_checkpoint
+from rnncli.cli.given_texts import refuse_what_is_no_file
 from rnncli.cli.numbers import NumberRange
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
 from rnncli.cli.predict_options import (
@@ -103,6 +104,8 @@ def command(
         width=shutil.get_terminal_size().columns,
         column=trained.config.data.train.model_dump().get("column", "upos"),
     )
+    if source != STANDARD_INPUT and not texts:
+        refuse_what_is_no_file(source)
     with ExitStack() as stack:
         write: Callable[[str], None] = _to_standard_output
         if output is not None:

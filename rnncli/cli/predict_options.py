@@ -1,5 +1,6 @@
 """What the options of ``rnncli predict`` come to, and which do not go together."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def told_apart(first: Path, rest: Sequence[Path], ensemble: bool) -> tuple[list[
 
 def guess_format(path: Path, trained: Trained) -> str:
     """Return the format that the ending of a file tells; text where it tells none."""
-    if path.is_dir():
+    if os.path.isdir(path):  # which of a text that is too long for a name says no
         raise DataError("is a folder where a file is expected", where=str(path), remedy="Name the file inside it")
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
     guessed = BY_SUFFIX.get(suffixes[-1], "text") if suffixes else "text"
