@@ -91,7 +91,7 @@ def test_a_word_that_is_not_utf8_is_passed_over(tmp_path):
         ("Some words that are no vectors.\n", 1, "a word and 3 numbers"),
         ("\n", 1, "a word and 3 numbers"),
         ("word\n", 1, "a word and 3 numbers"),
-        ("3 3\nthe 1 2 3\nfilm 1 2 3\n", None, "has 2 vectors, its first line says 3"),
+        ("3 3\nthe 1 2 3\nfilm 1 2 3\n", None, "its first line says 3 vectors, and it has 2"),
         ("", None, "the file is empty"),
         ("PK\3\4", None, "is a zip archive"),
         (b"\xba\x16\x4f\x2f\x0c\0\0\0", None, "is the binary form"),

@@ -142,7 +142,7 @@ def read_word_vectors(path: str | Path, tokens: Sequence[str], dim: int) -> Word
                 found[own] = 2
     if count is not None and read < count:
         raise DataError(
-            f"has {read:,} vectors, its first line says {count:,}",
+            f"its first line says {count:,} vectors, and it has {read:,}",
             where=str(path),
             remedy="It is cut short; fetch it again",
         )
