@@ -17,7 +17,8 @@ from rnncli.data.language.sources import read_documents
 from rnncli.data.tagging import readers as sentence_readers
 from rnncli.data.tagging.spelling import spell
 from rnncli.data.tokenizers import make_tokenizer
-from rnncli.ngrams import bag_of, count_ngrams, log_count_ratios
+from rnncli.ngram_counts import count_ngrams, log_count_ratios
+from rnncli.ngrams import bag_of
 
 # The key that chooses, without [variants], and what is chosen.
 KINDS = {

@@ -7,6 +7,7 @@ import traceback
 from typing import Any, NoReturn
 
 from rnncli.assembly import averages_of, optimizer_of
+from rnncli.classifiers import classifier_with
 from rnncli.config import Config, RunConfig, parse_config
 from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import RnncliError
@@ -18,7 +19,6 @@ from rnncli.tasks.base import Parcel
 from rnncli.tasks.classification import texts_of
 from rnncli.team import Member
 from rnncli.training import Trainer
-from rnncli.wide_models import classifier_with
 from rnncli.work import trained_weights
 from rnncli.workers.exchange import Exchange
 

@@ -10,12 +10,12 @@ import numpy as np
 from rnncli import __version__
 from rnncli.averaging import PREFIX
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
+from rnncli.classifiers import ANY, INTEGERS
 from rnncli.config import AnyConfig, RunConfig, parse_config
 from rnncli.errors import CheckpointError, ConfigError
 from rnncli.packing import Array
 from rnncli.tasks import task_of
 from rnncli.training import Trainer
-from rnncli.wide_models import ANY, INTEGERS
 from rnncli.work import trained_weights
 
 

@@ -24,13 +24,13 @@ FLOORS: list[set[str]] = [
     {"layers"},
     {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck."}
     | {"embedded", "penalized", "pooled"},
-    {"data"},
+    {"data", "ngram_counts"},
     {"tagging_metrics", "language_metrics", "models"},
     {"config"},
     {"building", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"calibration", "comparing", "metrics_file"},
     {"wide_models"},
-    {"scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
+    {"classifiers", "scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
     | {"gate_traces", "readings", "thresholds"},
     {"team", "classifying", "tagging", "language_modelling", "score_functions"},
     {"training", "tasks", "plan_figures"},
@@ -55,7 +55,7 @@ KNOWS_CONFIG = {
     *(
         "config",
         "building",
-        "wide_models",
+        "classifiers",
         "taggers",
         "language_models",
         "tasks",

@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnncli import ngrams
-from rnncli.ngrams import (
-    Bag,
-    bag_of,
-    count_ngrams,
-    kept_by_dropout,
-    log_count_ratios,
-    occurrences,
-    rows_of,
-)
+from rnncli import ngram_counts, ngrams
+from rnncli.ngram_counts import count_ngrams, log_count_ratios
+from rnncli.ngrams import Bag, bag_of, kept_by_dropout, occurrences, rows_of
 from rnncli.packing import make_packing, pack_flat
 
 texts_of_ids = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=7), min_size=1, max_size=6)
@@ -103,7 +96,7 @@ def test_blocks_of_texts_are_counted_like_one(monkeypatch):
     texts = [rng.integers(0, 5, rng.integers(1, 8)).tolist() for _ in range(50)]
     labels = rng.integers(0, 3, 50).tolist()
     whole = counted(texts, labels, classes=3)
-    monkeypatch.setattr(ngrams, "TEXTS_AT_ONCE", 7)
+    monkeypatch.setattr(ngram_counts, "TEXTS_AT_ONCE", 7)
     blocks = counted(texts, labels, classes=3)
     np.testing.assert_array_equal(blocks.keys, whole.keys)
     np.testing.assert_array_equal(blocks.texts, whole.texts)

@@ -477,7 +477,7 @@ PLANTS = [
     plant(
         "an n-gram counted as often as it occurs",
         ngrams._distinct,
-        "_sorted_once(",
+        "sorted_once(",
         "np.sort(",
         WIDE_MODEL + SAME,
     ),

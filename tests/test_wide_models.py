@@ -5,18 +5,19 @@ import pytest
 from tiny_runs import Silent, digest_of, prepared, tiny_config, tiny_values, trained, write_config, write_csv
 
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
+from rnncli.classifiers import START_SCALE
 from rnncli.config import parse_config
 from rnncli.data.batches import make_batch
 from rnncli.errors import CheckpointError, ConfigError
 from rnncli.layers import softmax, softmax_loss
-from rnncli.ngrams import log_count_ratios
+from rnncli.ngram_counts import log_count_ratios
 from rnncli.randomness import generator
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.scoring import score
 from rnncli.tasks.classification import count_of
 from rnncli.trained import load_trained
-from rnncli.wide_models import BIAS, KEYS, RATIOS, START_SCALE, TABLE, WideModel
+from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel
 from rnncli.work import trained_weights
 
 OWN = {"orders": 2, "dropout": 0.3}

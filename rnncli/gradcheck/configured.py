@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.assembly import build_trainer
+from rnncli.classifiers import INTEGERS
 from rnncli.classifying import Classifying
 from rnncli.config import RunConfig
 from rnncli.data.batches import make_batch
@@ -27,7 +28,6 @@ from rnncli.language_modelling import LanguageWork
 from rnncli.packing import IntArray
 from rnncli.stacks import State
 from rnncli.tagging import TaggingWork
-from rnncli.wide_models import INTEGERS
 
 # Tokens kept of each text: ragged, one of length 1, the longest not first; few, because each element checked takes
 # four or more forward passes.

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from rnncli.classifiers import build_classifier
 from rnncli.config import ModelConfig
 from rnncli.data.batches import Batch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.errors import GradientError
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
 from rnncli.models import Model
-from rnncli.ngrams import NgramCounts, bag_of, count_ngrams, occurrences
+from rnncli.ngram_counts import NgramCounts, count_ngrams
+from rnncli.ngrams import bag_of, occurrences
 from rnncli.optim import SparseRows
 from rnncli.packing import Array, IntArray, make_packing
 from rnncli.stacks import EMBEDDING_SCALE
-from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel, build_classifier
+from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel
 
 VOCABULARY_SIZE = 11
 LENGTHS = (3, 1, 5, 2)

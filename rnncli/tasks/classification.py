@@ -8,19 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli.classifiers import build_classifier, classifier_shapes, classifier_with
 from rnncli.classifying import Classifying
 from rnncli.config import Config
 from rnncli.data.dataset import Dataset, EncodedTexts, load_dataset
 from rnncli.data.vocabulary import UNKNOWN, Vocabulary
 from rnncli.errors import ConfigError, shown_on_one_line
 from rnncli.models import Model
-from rnncli.ngrams import NgramCounts, count_ngrams
+from rnncli.ngram_counts import NgramCounts, count_ngrams
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
 from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Source, match_keys, match_tokens, take_arrays
-from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, build_classifier, classifier_shapes, classifier_with
+from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE
 from rnncli.workers.exchange import Anything, Exchange
 
 _TEXTS = ("ids", "offsets", "labels")
