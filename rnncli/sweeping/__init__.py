@@ -10,8 +10,9 @@ from rnncli.errors import ConfigError, GradientError, RnncliError
 from rnncli.run import Progress, train_run
 from rnncli.run_dir import CACHE
 from rnncli.sweeping.folder import SweepDir
+from rnncli.sweeping.records import Drawn, TrialRecord
 from rnncli.sweeping.space import Sweep, read_sweep
-from rnncli.sweeping.study import Drawn, SweepStudy, TrialRecord
+from rnncli.sweeping.study import SweepStudy
 from rnncli.training import StepDone, Trainer, Validated
 
 __all__ = ["Sweep", "SweepDir", "SweepStudy", "TrialRecord", "make_trials", "read_sweep"]

@@ -7,21 +7,20 @@ from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationInfo, create_model, field_validator
+from pydantic import Field, create_model
 
 from rnncli.config import TASKS, AnyConfig, validate_config
-from rnncli.config.base import Section, refuse
+from rnncli.config.base import Section
 from rnncli.config.keys import keys_below
 from rnncli.config.loading import Loaded, lay_over, read, validate
-from rnncli.config.messages import shown
 from rnncli.config.sections import choices
 from rnncli.config.yaml_text import dump_inline
 from rnncli.errors import ConfigError
+from rnncli.sweeping.settings import ChoiceSection, RangeSection, SweepSection
 
 MOST_CHECKED = 256  # configs that are validated before a sweep begins: every combination where there are no more
-LARGEST = 1e15  # up to which float has all whole numbers
 DIGITS = 4  # that a drawn number has, so that it can be read and typed
 
 _SAME_DATA = "trials must be validated on the same data"
@@ -38,48 +37,6 @@ NOT_SEARCHED = {
     **dict.fromkeys(("train.checkpoint_every_steps", "train.checkpoint_every_minutes"), _SAME_RESULT),
     **dict.fromkeys(("train.samples", "train.sample_length"), _SAME_RESULT),
 }
-
-
-class RangeSection(Section):
-    """Numbers from one to another."""
-
-    low: Any = Field(description="least value")
-    high: Any = Field(description="greatest value")
-    log: bool = Field(default=False, description="whether as many are drawn from 1 to 10 as from 10 to 100")
-    step: Any = Field(default=None, description="distance of values; null: any")
-
-    @field_validator("low", "high", "step")
-    @classmethod
-    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is None and info.field_name == "step":
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            raise refuse(f"{shown(value)} is not a number")
-        if info.field_name == "step" and value <= 0:
-            raise refuse(f"{shown(value)} is not above 0")
-        return value
-
-
-class ChoiceSection(Section):
-    """Some values of any kind."""
-
-    choice: list[Any] = Field(min_length=1, description="values to choose from")
-
-
-class SweepSection(Section):
-    """The file of a sweep."""
-
-    trials: int = Field(default=20, ge=1, le=10**6, description="configs to try, in all")
-    metric: str | None = Field(default=None, description="what is best; null: train.best_metric")
-    sampler: Literal["tpe", "random"] = Field(default="tpe", description="how settings are drawn")
-    pruner: Literal["median", "none"] = Field(
-        default="median", description="median: stop a trial that is worse than half of those before at the same point"
-    )
-    seed: int = Field(default=1, ge=0, lt=2**63, description="start of what is drawn")
-    timeout_minutes: float | None = Field(
-        default=None, gt=0, le=10**6, description="minutes after which a process begins no more trials; null: no limit"
-    )
-    space: dict[str, Any] = Field(min_length=1, description="keys of the config with what to try")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from rnncli.errors import ConfigError, RnncliError
 from rnncli.extras import require
 from rnncli.run_dir import cannot_write
 from rnncli.sweeping.folder import SweepDir
+from rnncli.sweeping.records import Drawn, TrialRecord
 from rnncli.sweeping.space import Numbers, Sweep
 from rnncli.worded import setting
 
@@ -28,59 +28,6 @@ SECONDS_TO_WAIT = 60  # for another process that writes to the file
 MOST_TRIES = 2  # of a trial whose process ends in the middle; more would stop a sweep that runs out of memory for ever
 FEWEST_FOR_IMPORTANCE = 10
 _EXTRA = {"extra": "sweep", "purpose": "sweeps"}
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """A trial.
-
-    Attributes
-    ----------
-    number : int
-        Which one, from 0.
-    state : {"finished", "pruned", "failed", "stopped", "running", "waiting"}
-        Stopped ones are tried again under another number, and do not count.
-    value : float or None
-        Its best value of the metric, or the best until it was pruned.
-    epoch : int or None
-        When it had that.
-    values : dict of str to Any
-        Of the keys of the space.
-    seconds : float or None
-        How long it took.
-    why : str or None
-        Why it failed.
-    """
-
-    number: int
-    state: str
-    value: float | None
-    epoch: int | None
-    values: dict[str, Any]
-    seconds: float | None
-    why: str | None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A trial that this process is to make.
-
-    Attributes
-    ----------
-    number : int
-        Which one.
-    values : dict of str to Any
-        For the keys of the space.
-    trial : optuna.trial.Trial
-        To report to.
-    claim : file
-        Says that it is being made.
-    """
-
-    number: int
-    values: dict[str, Any]
-    trial: Any
-    claim: IO[str]
 
 
 class SweepStudy:
