@@ -31,6 +31,13 @@ def test_runs_are_set_beside_each_other(cli, finished):
     assert "accuracy points against gru, by McNemar's exact test" in lines
     assert re.search(r"difference +95% interval +only it right +only gru +p +verdict$", done.out, re.M)
     assert "p, Holm" not in done.out
+    (pair,) = json.loads(cli("compare", GRU, RNN, "--json").out)["differences"]
+    only = pair["mcnemar"]
+    assert pair["difference"] != 0
+    assert only["first_only"] != only["second_only"]
+    points = f"{100 * pair['difference']:+.2f}"
+    shown = rf"^rnn +{re.escape(points)} .* {only['second_only']} +{only['first_only']} "
+    assert re.search(shown, done.out, re.M)
     assert re.search(r"^model\.rnn\.cell +gru +rnn$", done.out, re.M)
     assert not any(line != line.rstrip() for line in lines)
 

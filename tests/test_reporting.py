@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,14 +13,17 @@ import pytest
 from finished_runs import ENTITIES, GRU, LANGUAGE, RNN, TAGGER, THREE
 from tiny_runs import write_config
 
+from rnncli.calibration import roc_curve
 from rnncli.judging import judge
 from rnncli.outcomes import Reader
 from rnncli.reporting import report_page, sections_of
+from rnncli.reporting.calibration import calibration
 from rnncli.reporting.classes import MOST_CLASSES, scores
 from rnncli.reporting.curves import learning_curves
 from rnncli.reporting.lengths import accuracies, length_bins
 from rnncli.reporting.mistakes import mistakes
 from rnncli.reporting.plots import MOST_POINTS, axes_of, curve, few_points, legend, look
+from rnncli.reporting.results import results
 from rnncli.reporting.settings import environment
 from rnncli.run_records import load_records
 
@@ -287,3 +291,33 @@ def test_ranges_of_lengths_hold_about_as_many_each():
     assert all(abs(count - 100) < 15 for count in counts)
     assert length_bins(np.full(9, 4)) == [(4, 4)]
     assert length_bins(np.array([1, 400, 400, 400]), 4) == [(1, 1), (2, 400)]
+
+
+def test_the_worst_come_first(finished):
+    given = [float(p) for p in re.findall(r"given probability ([\d.e-]+)\)", mistakes(judged(TAGGER)).html)]
+    assert len(set(given)) > 1
+    assert given == sorted(given)
+    costs = [float(bits) for bits in re.findall(r'<td class="number">([\d.]+)</td>', mistakes(judged(LANGUAGE)).html)]
+    assert len(set(costs)) > 1
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_the_roc_curve_is_that_of_the_second_label(finished, monkeypatch):
+    areas = []
+
+    def watched(positive, values):
+        x, y = roc_curve(positive, values)
+        areas.append(np.trapezoid(y, x))
+        return x, y
+
+    monkeypatch.setattr(sys.modules["rnncli.reporting.calibration"], "roc_curve", watched)
+    (run,) = judged(RNN)
+    assert calibration([run]) is not None
+    assert areas == [pytest.approx(run.outcome.report["roc_auc"])]
+
+
+def test_a_difference_has_its_sign(finished):
+    first, run = judged(GRU, RNN)
+    difference = run.outcome.report["accuracy"] - first.outcome.report["accuracy"]
+    assert difference != 0
+    assert f'<td class="number">{100 * difference:+.2f}</td>' in results([first, run]).html

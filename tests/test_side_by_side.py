@@ -66,6 +66,17 @@ def test_verdicts(finished):
     assert max(pairs[0]["p_holm"], pairs[1]["p_holm"]) >= 2 * pairs[0]["p"]
 
 
+def test_a_verdict_goes_by_the_corrected_chance(finished):
+    (gru,) = judged(GRU)
+    right = np.zeros(len(gru.outcome.counted), bool)
+    right[:6] = True  # against none: p = 2 / 2**6
+    first, other = with_right(gru, np.zeros_like(right)), with_right(gru, right)
+    assert [pair["verdict"] for pair in differences([first, other])] == ["better"]
+    pairs = differences([first, other, other])
+    assert [pair["p_holm"] for pair in pairs] == pytest.approx([0.0625, 0.0625])
+    assert [pair["verdict"] for pair in pairs] == ["no clear difference"] * 2
+
+
 def test_of_a_language_model_less_is_better(finished):
     (run,) = judged(LANGUAGE)
     report = {**run.outcome.report, "bits_per_character": run.outcome.report["bits_per_character"] / 2}
