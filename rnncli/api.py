@@ -20,6 +20,7 @@ from rnncli.predicting import Cost, in_blocks, line_costs, probabilities, tag_wo
 from rnncli.progress import ConsoleProgress
 from rnncli.run import Interrupted, train_run
 from rnncli.run_dir import CACHE, RunDir
+from rnncli.run_records import find_checkpoint
 from rnncli.sampling import Stepper, continuation, generate, prompt_ids
 from rnncli.trained import Trained, load_trained
 
@@ -245,8 +246,10 @@ def load(path: str | Path) -> TextClassifier | SentenceTagger | LanguageModel:
     ------
     CheckpointError
         If the file is missing, damaged or of another format.
+    RnncliError
+        If the folder holds none.
     """
-    return _loaded(RunDir(Path(path)).best if Path(path).is_dir() else Path(path), ())
+    return _loaded(find_checkpoint(Path(path)), ())
 
 
 def train(

@@ -333,11 +333,10 @@ def whole() -> Any:
     return run("--json")
 
 
-def test_the_whole_command_passes_in_time(whole):
+def test_the_whole_command_passes(whole):
     assert whole.exit_code == 0
     report = json.loads(whole.output)
     assert report["passed"] is True
-    assert report["seconds"] < 10
     assert report["checks"] == len(ALL_CHECKS)
     assert report["tensors"] == len(report["results"]) > 800
     assert report["failed"] == 0

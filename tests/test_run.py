@@ -251,7 +251,7 @@ def test_a_full_disk_under_the_metrics(data, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     monkeypatch.setattr(RunDir, "metrics", Path("/dev/full"))
-    monkeypatch.setattr(RunDir, "_files", property(lambda self: (self.config, self.last, self.best)))
+    monkeypatch.setattr(RunDir, "files", property(lambda self: (self.config, self.last, self.best)))
     failure(RnncliError, tiny_config(data), "/dev/full: cannot be written: No space left on device")
 
 

@@ -10,6 +10,7 @@ from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.eval_options import EvalOptions
 from rnncli.cli.given_data import takes_data
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import CheckpointPath
 from rnncli.thresholds import GOALS
 from rnncli.trained import load_trained
 
@@ -28,7 +29,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     nargs=-1,
     required=True,
     metavar="CHECKPOINT",
-    type=click.Path(path_type=Path),
+    type=CheckpointPath(),
     shell_complete=complete_checkpoint,
 )
 @takes_data
@@ -47,7 +48,8 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 def command(checkpoints: tuple[Path, ...], ensemble: bool, **given: Any) -> None:
     """Say how good a checkpoint is.
 
-    On the test data of its config; without any, on the validation part; or on --data.
+    CHECKPOINT is a file, or the folder of a run, of which the best one is meant. It is judged on the test data of its
+    config; without any, on the validation part; or on --data.
 
     With --predictions a classifier writes one JSON line per text; a tagger the file of sentences with its tags; a
     language model one JSON line per line of the text with what it costs.

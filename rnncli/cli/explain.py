@@ -11,10 +11,10 @@ from typing import Any, get_args
 import click
 
 from rnncli.cli.coloured_text import Look
-from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.explain_text import explanation_lines
 from rnncli.cli.given_texts import refuse_what_is_no_file
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import checkpoint_argument
 from rnncli.cli.outputs import output_file, refuse_to_overwrite
 from rnncli.cli.trace_text import trace_lines
 from rnncli.data.text_files import read_lines
@@ -30,7 +30,7 @@ _GIVEN, _OF_THE_PATH = click.core.ParameterSource.COMMANDLINE, ("steps", "tolera
 
 
 @click.command("explain")
-@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
+@checkpoint_argument
 @click.argument("file", required=False)
 @click.option("--text", "texts", multiple=True, help="A text; may be given several times.")
 @click.option("--label", help="Explain this label.  [default: the predicted one]")

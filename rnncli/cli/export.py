@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.facts import echo_facts
+from rnncli.cli.options import checkpoint_argument
 from rnncli.cli.outputs import data_files, refuse_to_overwrite
 from rnncli.exporting import FORMATS, export_as
 from rnncli.exporting.places import OPTION
@@ -25,7 +25,7 @@ _LIST = "\n".join(f"{name:<10} {form.summary}" for name, form in FORMATS.items()
     Vocabulary, labels and tokenizer travel with the weights. What a format cannot express is refused.
     """,
 )
-@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
+@checkpoint_argument
 @click.option("--to", "name", type=click.Choice(list(FORMATS)), required=True, help="Format.")
 @click.option(
     OPTION, type=click.Path(path_type=Path), help="File or folder to write.  [default: beside the checkpoint]"

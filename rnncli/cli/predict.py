@@ -13,6 +13,7 @@ from rnncli.cli.answers import Wanted, renderer
 from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.given_texts import refuse_what_is_no_file
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import checkpoint_argument
 from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
 from rnncli.cli.predict_options import (
     FORMATS,
@@ -39,7 +40,7 @@ AT_LATEST = 0.5  # seconds after which a row of a stream is answered, however fa
 
 
 @click.command("predict")
-@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
+@checkpoint_argument
 @click.argument(
     "paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]", shell_complete=complete_checkpoint
 )

@@ -9,6 +9,7 @@ from typing import IO, Any, NamedTuple
 from rnncli.data.readers.columns import nearest
 from rnncli.data.unlabelled import DEFAULT_COLUMN
 from rnncli.errors import ConfigError, DataError
+from rnncli.run_records import find_checkpoint
 from rnncli.trained import Trained
 
 CHECKPOINT = ".safetensors"
@@ -40,7 +41,7 @@ def told_apart(first: Path, rest: Sequence[Path], ensemble: bool) -> tuple[list[
     first : Path
         A checkpoint.
     rest : sequence of Path
-        What comes after it; of an ensemble what ends in .safetensors is a checkpoint too.
+        What comes after it; of an ensemble folders of runs and what ends in .safetensors are checkpoints too.
     ensemble : bool
         Whether there may be several checkpoints.
 
@@ -56,17 +57,19 @@ def told_apart(first: Path, rest: Sequence[Path], ensemble: bool) -> tuple[list[
     ConfigError
         If there are more arguments than that.
     """
-    others = [path for path in rest if path.suffix == CHECKPOINT]
-    files = [path for path in rest if path.suffix != CHECKPOINT]
+    others = [path for path in rest if path.suffix == CHECKPOINT or (ensemble and os.path.isdir(path))]
+    files = [path for path in rest if path not in others]
     if others and not ensemble:
         raise ConfigError("is a second checkpoint", where=str(others[0]), remedy="Add --ensemble to average the two")
     if ensemble and not others:
         raise ConfigError(
-            "needs several checkpoints", where="--ensemble", remedy=f"Name others whose names end in {CHECKPOINT}"
+            "needs several checkpoints",
+            where="--ensemble",
+            remedy=f"Name others: folders of runs, or files that end in {CHECKPOINT}",
         )
     if len(files) > 1:
         raise ConfigError("is a second file to predict on", where=str(files[1]), remedy="Give one at a time")
-    return [first, *others], files[0] if files else None
+    return [first, *map(find_checkpoint, others)], files[0] if files else None
 
 
 def guess_format(path: Path, trained: Trained) -> str:

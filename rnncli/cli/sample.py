@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from rnncli.cli.completing import complete_checkpoint
 from rnncli.cli.numbers import NumberRange
+from rnncli.cli.options import checkpoint_argument
 from rnncli.config import LanguageConfig
 from rnncli.errors import ConfigError
 from rnncli.sampling import Stepper, continuation, generate, prompt_ids, until
@@ -17,7 +17,7 @@ from rnncli.trained import load_trained
 
 
 @click.command("sample")
-@click.argument("checkpoint", type=click.Path(path_type=Path), shell_complete=complete_checkpoint)
+@checkpoint_argument
 @click.option("--prompt", default="", help="Text to go on with.")
 @click.option("--length", type=click.IntRange(1), default=500, show_default=True, help="Most tokens to make.")
 @click.option(
