@@ -8,7 +8,7 @@ COMMANDS = [
     ["eval", "{}", "--json"],
     ["predict", "{}", "--text", "a fine film", "--json"],
     ["explain", "{}", "--text", "a fine film", "--json"],
-    ["export", "{}", "--to", "torch", "--json"],
+    ["export", "{}", "--to", "keras-npz", "--json"],
 ]
 
 
