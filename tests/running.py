@@ -1,7 +1,12 @@
-"""Whether another process still runs."""
+"""Other processes: one that can be interrupted, and whether one still runs."""
 
 import os
 from pathlib import Path
+
+# The command line. What is started in the background, or by nohup, would ignore the signal.
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rnncli.cli import main; main()"
+)
 
 
 def is_running(pid: int) -> bool:

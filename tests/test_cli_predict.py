@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from running import INTERRUPTIBLE
 from tiny_runs import Cli, tiny_values, write_config, write_csv
 from tiny_tasks import language_values, tagging_values, write_conllu, write_text
 
@@ -358,7 +359,7 @@ def wide(text: str) -> int:
 
 
 def start(*arguments: str, **more) -> subprocess.Popen:
-    command = [sys.executable, "-m", "rnncli", "predict", *arguments]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "predict", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, **more)
 
 

@@ -229,11 +229,15 @@ def test_what_the_other_process_refuses_is_said_as_if_it_were_this_one(cli, work
     assert "train.class_weights: is for other, pos" in cli.refused("plan", write_config(Path("c.yaml"), values), code=2)
 
 
+# A child of what runs in the background would ignore the signal.
+INTERRUPTED = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT)"
+
+
 def test_a_process_that_dies_is_one_line(cli, workdir, monkeypatch):
     write_csv(workdir / "tiny.csv")
     monkeypatch.setattr(planning, "_CHILD", "import os, sys; sys.stdin.read(); os._exit(9)")
     file = write_config(workdir / "c.yaml", tiny_values("tiny.csv"))
     assert "ended with 9" in cli.refused("plan", file)
-    monkeypatch.setattr(planning, "_CHILD", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    monkeypatch.setattr(planning, "_CHILD", INTERRUPTED)
     monkeypatch.setattr(planning, "CACHE", Path("elsewhere"))
     assert cli("plan", file).code == 130

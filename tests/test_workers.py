@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import is_running
+from running import INTERRUPTIBLE, is_running
 from tiny_runs import Silent, jsonl, prepared, tiny_config, tiny_values, write_config, write_csv
 
 from rnncli import evaluation
@@ -222,12 +222,6 @@ def test_data_that_cannot_be_read_leaves_no_process_behind(data, monkeypatch):
         go(config, "runs/a")
     assert len(started) == 1
     assert started[0].returncode is not None
-
-
-# A process that is started in the background, or by nohup, would ignore the signal.
-INTERRUPTIBLE = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rnncli.cli import main; main()"
-)
 
 
 def command_line(values, *arguments):
