@@ -11,9 +11,9 @@ from rnncli.gate_traces import LayerTrace, Trace
 from rnncli.packing import Array
 from rnncli.pictures import BLUE, GREEN, INK, ORANGE, RED, VIOLET, inline_svg, new_figure, subplots
 
-# For the page. Wider than a phone: there they are scrolled, which keeps the words readable.
+# For the page. As wide as it is; wider than a phone, where they are scrolled, which keeps the words readable.
 STYLE = """
-.steps svg { min-width: 44rem; max-width: none; }
+.steps svg { min-width: 44rem; }
 .steps image { image-rendering: pixelated; }
 """
 
