@@ -137,6 +137,9 @@ def load_trained(path: Path, *, instead: str = "Use the one beside it: {beside}"
                 "is missing" if array is None else f"is {array.dtype} {array.shape}, its config says {dtype} {shape}"
             )
             raise CheckpointError(f"tensor {name} {found}", where=str(path), remedy="Was it written by rnncli train?")
+        if name in INTEGERS and ((array < 0).any() or (array[1:] <= array[:-1]).any()):  # looked up by halving
+            what = f"tensor {name} does not rise from 0 or more, each number once"
+            raise CheckpointError(what, where=str(path), remedy="Was it written by rnncli train?")
         params[name] = array
     arrays = {name: array for name, array in checkpoint.tensors.items() if "/" in name}
     for name, array in arrays.items():

@@ -200,6 +200,9 @@ def test_a_checkpoint_has_all_it_needs(data, tmp_path):
         (RATIOS, lambda a: None, "tensor ngrams.ratios is missing"),
         (KEYS, lambda a: None, "tensor ngrams.keys is missing"),
         (KEYS, lambda a: np.array(3, np.int32), "tensor ngrams.keys is int32"),
+        (KEYS, lambda a: a[::-1], "tensor ngrams.keys does not rise from 0 or more, each number once"),
+        (KEYS, lambda a: np.concatenate([a[:1], a[:-1]]), "tensor ngrams.keys does not rise"),
+        (KEYS, lambda a: np.concatenate([np.array([-5], np.int32), a[1:]]), "tensor ngrams.keys does not rise"),
     ],
 )
 def test_a_checkpoint_whose_tables_do_not_fit_is_refused(data, tmp_path, name, change, said):
@@ -245,6 +248,29 @@ def test_ngrams_of_another_vocabulary_are_not_taken_over(data, tmp_path):
     theirs, ours = starting_from(tmp_path, first, tiny_config(other, model={"ngrams": {**OWN, "lr": 1e-6}}))
     assert np.abs(theirs[TABLE]).max() > 0.01
     assert np.abs(ours[TABLE]).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ("none", "weight", "are not multiplied by anything, unlike those of this config. .*naive_bayes: none"),
+        ("start", "weight", "are not multiplied by anything, unlike those of this config. .*naive_bayes: start"),
+        ("weight", "none", "are multiplied by log-count ratios, unlike those of this config. .*naive_bayes: weight"),
+        ("none", None, "has n-grams and the model of this config has none. Give model.ngrams"),
+    ],
+)
+def test_weights_of_ngrams_are_not_taken_for_what_they_are_not(data, tmp_path, theirs, ours, said):
+    first = tiny_config(data, model={"ngrams": {**OWN, "naive_bayes": theirs}})
+    second = tiny_config(data, model={"ngrams": ours and {**OWN, "naive_bayes": ours}})
+    with pytest.raises(ConfigError, match=f"init_from: .*{said}"):
+        starting_from(tmp_path, first, second)
+
+
+def test_a_run_with_ngrams_starts_from_one_without(data, tmp_path):
+    theirs, ours = starting_from(tmp_path, tiny_config(data), tiny_config(data, model={"ngrams": OWN}))
+    np.testing.assert_allclose(ours["output.w"], theirs["output.w"], atol=1e-6)
+    assert KEYS in ours
+    assert KEYS not in theirs
 
 
 def test_the_command_line_turns_it_on_with_one_key(data, tmp_path, cli):

@@ -126,8 +126,10 @@ class Classification:
 
         The embeddings are matched by token, so the vocabularies may differ; the recurrent layers must be of one shape.
         The output layer is taken over where the labels are the same, else it stays fresh; so do the weights of n-grams
-        unless the vocabulary is the same too, as an n-gram is known by the ids of its tokens.
+        unless the vocabulary is the same too, as an n-gram is known by the ids of its tokens. What multiplies them must
+        be of one kind.
         """
+        _refuse_other_ngrams(network.params, source, where)
         same_labels = source.learned.labels == data.labels
         by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
         fresh = set() if same_labels else {"output.w", "output.b"}
@@ -174,6 +176,27 @@ def count_of(config: Config, data: Dataset) -> NgramCounts | None:
             remedy="Lower it",
         )
     return counts
+
+
+def _refuse_other_ngrams(ours: Mapping[str, Array], source: Source, where: str) -> None:
+    """Refuse to go on without the n-grams of another model, or to take weights of theirs for what they are not."""
+    theirs: Mapping[str, Array] = source.model.params
+    if KEYS not in theirs:
+        return
+    if KEYS not in ours:
+        raise ConfigError(
+            f"{where} has n-grams and the model of this config has none",
+            where="init_from",
+            remedy="Give model.ngrams, {} for its defaults",
+        )
+    if (RATIOS in theirs) != (RATIOS in ours):
+        kind = source.config.model.ngrams.naive_bayes
+        says = "are multiplied by log-count ratios" if RATIOS in theirs else "are not multiplied by anything"
+        raise ConfigError(
+            f"the weights of the n-grams of {where} {says}, unlike those of this config",
+            where="init_from",
+            remedy=f"Give model.ngrams.naive_bayes: {kind}",
+        )
 
 
 def texts_of(arrays: Mapping[str, Anything], name: str) -> EncodedTexts:
