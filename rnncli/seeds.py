@@ -139,7 +139,11 @@ def with_seed(config: AnyConfig, seed: int, *, vary_split: bool = False) -> AnyC
 
 
 def folder_of_seed(root: Path, seed: int) -> RunDir:
-    """Return where the run of a seed goes, ``ROOT-seedN``."""
+    """Return where the run of a seed goes, ``ROOT-seedN``; ConfigError for a folder like ``.``, which has no name."""
+    if root.name in ("", ".."):
+        raise ConfigError(
+            "has no name for -seedN to be added to", where=f"--run-dir {root}", remedy="Name a folder, as in runs/NAME"
+        )
     return RunDir(root.with_name(f"{root.name}-seed{seed}"))
 
 

@@ -55,6 +55,9 @@ def test_json_has_every_figure(cli, config):
 def test_the_split_may_vary(cli, config):
     done = cli("train", config, "--seeds", "2", "--vary-split")
     assert done.out.splitlines()[0] == "2 seeds of c: weights, order, dropout and the validation part differ"
+    assert done.out.splitlines()[-1] == "next: rnncli eval runs/c-seed1/best.safetensors"
+    refused = cli.refused("eval", "runs/c-seed1", "runs/c-seed2", "--ensemble", code=1)
+    assert "may have been trained on" in refused  # why that is not what comes next
     assert json.loads(cli("train", config, "--seeds", "2", "--vary-split", "--resume", "--json").out)["split"] == (
         "by seed"
     )
@@ -122,6 +125,8 @@ def test_a_failed_seed_is_named_and_the_exit_code_tells(cli, config, monkeypatch
     ("arguments", "said"),
     [
         (["--seeds", "one"], "must be how many seeds"),
+        (["--seeds", "3", "--run-dir", "."], "--run-dir .: has no name"),
+        (["--seeds", "3", "--run-dir", ".."], "--run-dir ..: has no name"),
         (["--seeds", "3", "--profile"], "exclude each other"),
         (["--vary-split"], "which is missing"),
         (["--seeds", "3", "--overwrite", "--resume"], "exclude each other"),

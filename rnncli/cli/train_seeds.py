@@ -70,7 +70,7 @@ def run(how: How, as_json: bool) -> None:
     elif any(one.summary for one in done):
         click.echo("\n".join(lines(config, done, figures, how.vary_split)))
         if stopped is None:
-            click.echo(f"next: {_next(root, config.task, done)}")
+            click.echo(f"next: {_next(root, config, how.vary_split, done)}")
     if stopped is not None:
         raise stopped
     if any(one.summary is None for one in done):
@@ -180,11 +180,12 @@ def _options(how: How) -> Iterator[str]:
         yield "--vary-split"
 
 
-def _next(root: Path, task: str, runs: Sequence[SeedRun]) -> str:
+def _next(root: Path, config: AnyConfig, vary_split: bool, runs: Sequence[SeedRun]) -> str:
     """Return what to type next: the seeds together, or the first of them."""
     trained = [one for one in runs if one.summary]
     first = trained[0].run_dir / "best.safetensors"
-    if task == "language_model" or len(trained) == 1:
+    seen = vary_split and config.data.test is None  # each has trained on what others are validated on
+    if config.task == "language_model" or len(trained) == 1 or seen:
         return shlex.join(["rnncli", "eval", str(first)])
     braces = "{" + ",".join(str(one.seed) for one in trained) + "}"
     stem = shlex.quote(str(folder_of_seed(root, 0).root)[:-1])
