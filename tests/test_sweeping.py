@@ -221,6 +221,15 @@ def test_a_trial_whose_process_is_gone_is_made_again_but_not_for_ever(config, mo
     assert [one.number for one in found] == [2]
 
 
+def test_a_process_killed_before_it_kept_the_best_is_made_up_for(config, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(SweepStudy, "_keep_best", lambda study: None)
+        made(opened(config, 1))
+    assert files("runs/c-sweep") == [".lock", "sweep.db", "trial-0"]
+    assert made(opened(config, 1)) == []
+    assert files("runs/c-sweep") == [".lock", "best", "best.yaml", "sweep.db"]
+
+
 def test_no_more_are_drawn_when_time_is_over(config):
     opened(config)
     with Path("s.yaml").open("a") as file:
@@ -256,6 +265,15 @@ def test_a_damaged_file_is_named(config):
     Path("runs/c-sweep/sweep.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(RnncliError, match=r"sweep\.db: cannot be used: file is not a database"):
         opened(config, 1)
+
+
+def test_a_file_that_is_damaged_in_the_middle_of_a_trial_is_named(config):
+    class Damaging(Silent):
+        def validated(self, event, seconds):
+            Path("runs/c-sweep/sweep.db").write_bytes(b"not a database" * 1000)
+
+    with pytest.raises(RnncliError, match=r"sweep\.db: cannot be used: file is not a database"):
+        list(make_trials(opened(config, 1), lambda drawn: Damaging()))
 
 
 def test_the_file_is_plain_sqlite_with_json_in_it(config):

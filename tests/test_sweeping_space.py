@@ -54,6 +54,15 @@ def test_ranges_and_choices_by_what_the_keys_take(workdir):
     assert sweep.config.optim.lr == 0.01
 
 
+@pytest.mark.parametrize("keys", [["optim", "optim.lr"], ["optim.lr", "optim"]])
+def test_a_key_beside_the_section_it_is_in_has_its_effect(workdir, keys):
+    entries = {"optim": "{choice: [{name: adam}, {name: sgd}]}", "optim.lr": "{low: 0.001, high: 0.1}"}
+    sweep = space_of(workdir, "space:\n" + "".join(f"  {key}: {entries[key]}\n" for key in keys))
+    drawn = {"optim": {"name": "sgd"}, "optim.lr": 0.037}
+    config = sweep.config_with({key: drawn[key] for key in keys}, "c")
+    assert (config.optim.name, config.optim.lr) == ("sgd", 0.037)
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -90,6 +99,8 @@ def test_ranges_and_choices_by_what_the_keys_take(workdir):
         ("data.train.path: {choice: [a, b]}", "validated on the same data"),
         ("train.workers: {choice: [1, 2]}", "does not change what is learned"),
         ("train.best_metric: {choice: [loss]}", "give metric"),
+        ("data: {choice: [{max_length: 9}]}", "data: cannot be swept over as a whole, with data.train in it: trials"),
+        ("train: {choice: [{epochs: 1}]}", "with train.best_metric in it: it is what"),
     ],
 )
 def test_what_cannot_be_tried_is_refused_with_file_and_line(workdir, entry, said):

@@ -69,7 +69,7 @@ def make_trials(
 def _make(study: SweepStudy, drawn: Drawn, shown: Progress, cache: Path) -> tuple[str, float | None, dict[str, Any]]:
     """Train what was drawn, and return how that ended for :meth:`SweepStudy.finish`."""
     sweep = study.sweep
-    watcher = _Watcher(shown, sweep, drawn.trial)
+    watcher = _Watcher(shown, study, drawn)
     start = time.perf_counter()
     state, why = "finished", None
     try:
@@ -98,8 +98,8 @@ class _Watcher:
         When that was.
     """
 
-    def __init__(self, shown: Progress, sweep: Sweep, trial: Any) -> None:
-        self._shown, self._sweep, self._trial = shown, sweep, trial
+    def __init__(self, shown: Progress, study: SweepStudy, drawn: Drawn) -> None:
+        self._shown, self._study, self._drawn = shown, study, drawn
         self._trainer: Trainer | None = None
         self._validations = 0
         self.best: float | None = None
@@ -117,17 +117,17 @@ class _Watcher:
 
     def validated(self, event: Validated, seconds: float) -> None:
         self._shown.validated(event, seconds)
-        value = event.figures[self._sweep.metric]
+        value = event.figures[self._study.sweep.metric]
         if value is None:
             return
         if event.improved:
             self.best, self.epoch = float(value), event.epoch
         # By the number of the validation: what trials with other batch sizes have in common.
-        self._trial.report(float(value), self._validations)
+        worse = self._study.report(self._drawn, float(value), self._validations)
         self._validations += 1
         assert self._trainer is not None
-        if event.step < self._trainer.total_steps and self._trial.should_prune():
-            raise Pruned(f"{self._sweep.metric} {value:g} is worse than that of half of the trials before")
+        if worse and event.step < self._trainer.total_steps:
+            raise Pruned(f"{self._study.sweep.metric} {value:g} is worse than that of half of the trials before")
 
     def sampled(self, texts: list[str]) -> None:
         self._shown.sampled(texts)

@@ -132,8 +132,8 @@ class Sweep:
             If they do not go together.
         """
         loaded = deepcopy(self.base)
-        for key, value in values.items():
-            lay_over(loaded, tuple(key.split(".")), deepcopy(value), self.wheres[key])
+        for key in sorted(values, key=lambda key: key.count(".")):  # a section before the keys in it, or they are lost
+            lay_over(loaded, tuple(key.split(".")), deepcopy(values[key]), self.wheres[key])
         lay_over(loaded, ("name",), name, "the sweep's name")
         return validate_config(loaded)
 
@@ -230,6 +230,12 @@ def _refuse_not_searched(key: str, where: str, task: str) -> None:
     for name, why in reasons.items():
         if key == name or key.startswith(f"{name}."):
             raise ConfigError(f"cannot be swept over: {why}", where=where)
+        if name.startswith(f"{key}."):
+            raise ConfigError(
+                f"cannot be swept over as a whole, with {name} in it: {why}",
+                where=where,
+                remedy="Name the keys in it that are to vary",
+            )
 
 
 def _read_entry(entry: RangeSection | ChoiceSection, key: str, where: str, task: str) -> Numbers | Values:

@@ -84,6 +84,7 @@ class SweepStudy:
                     self._stopped(one.number, "its process was killed", killed=True)
             counted = [one for one in self._trials() if one.state.name != "WAITING" and not _is_repeated(one)]
             if len(counted) >= self.sweep.settings.trials:
+                self._keep_best()  # the process of the last one may have been killed before it did
                 return None
             trial = self.study.ask()
             claim = self.folder.claim(trial.number)
@@ -92,6 +93,12 @@ class SweepStudy:
             values = {key: self._draw(trial, key, entry) for key, entry in self.sweep.space.items()}
             trial.set_user_attr("values", values)
             return Drawn(trial.number, values, trial, claim)
+
+    def report(self, drawn: Drawn, value: float, validation: int) -> bool:
+        """Note a validation of a trial, and return whether it is better ended there."""
+        with self._telling():
+            drawn.trial.report(value, validation)
+            return bool(drawn.trial.should_prune())
 
     def finish(self, drawn: Drawn, state: str, value: float | None, **facts: Any) -> None:
         """Note how a trial has ended, and keep its run if it is the best.
@@ -121,8 +128,10 @@ class SweepStudy:
     def stop(self, drawn: Drawn) -> None:
         """Note that a trial was stopped in the middle; it will be made again under another number."""
         with self.folder.locked(), self._telling():
-            self._stopped(drawn.number, "stopped", killed=False)
-            self.folder.release(drawn.number, drawn.claim)
+            try:
+                self._stopped(drawn.number, "stopped", killed=False)
+            finally:
+                self.folder.release(drawn.number, drawn.claim)
             self._keep_best()
 
     def records(self) -> list[TrialRecord]:
