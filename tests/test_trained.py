@@ -225,6 +225,17 @@ def test_a_model_of_other_sizes_is_refused_both_ways(tmp_path, model, named, lab
         assert caught.value.exit_code == 2
 
 
+def test_init_from_with_poolings_in_another_order_is_refused(tmp_path):
+    """The output layer has as many rows for each: nothing else would tell."""
+    path, *_ = saved_run(tmp_path, model={"pooling": ["max", "mean"]})
+    started(tmp_path, path, OTHER_TEXTS, model={"pooling": ["max", "mean"]})
+    for ours in (["mean", "max"], ["max", "last"]):
+        with pytest.raises(ConfigError, match=r"pools by max, mean, in this order.* Give model.pooling: \[max, mean\]"):
+            started(tmp_path, path, OTHER_TEXTS, model={"pooling": ours})
+    others = [(text, f"very {label}") for text, label in OTHER_TEXTS]
+    started(tmp_path, path, others, model={"pooling": ["mean", "max"]})  # the output layer is fresh
+
+
 def test_init_from_starts_a_new_run_where_resume_goes_on(tmp_path):
     """Step, moments, schedule and the order of the batches begin anew: the same weights do not make the same run."""
     path, trainer, config, data = saved_run(tmp_path)

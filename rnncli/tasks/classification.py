@@ -132,6 +132,13 @@ class Classification:
         _refuse_other_ngrams(network.params, source, where)
         same_labels = source.learned.labels == data.labels
         by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
+        if same_labels and len(network.poolings) > 1 and source.model.poolings != network.poolings:
+            raise ConfigError(
+                f"{where} pools by {', '.join(source.model.poolings)}, in this order, and this config by "
+                f"{', '.join(network.poolings)}",
+                where="init_from",
+                remedy=f"Give model.pooling: [{', '.join(source.model.poolings)}]",
+            )
         fresh = set() if same_labels else {"output.w", "output.b"}
         fresh |= {KEYS, RATIOS}
         wide = KEYS in network.params and KEYS in source.model.params
