@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnncli.config import AnyConfig, parse_config
+from rnncli.config import AnyConfig, load_config, parse_config
 from rnncli.errors import ConfigError, GradientError, RnncliError
+from rnncli.resuming import flattened
 from rnncli.run import Progress, Summary, train_run
 from rnncli.run_dir import CACHE, RunDir
+from rnncli.worded import setting
 
 MOST_SEEDS = 1000
 
@@ -190,12 +192,15 @@ def train_seeds(
     Raises
     ------
     RnncliError
-        Before anything is trained, if a run is there already and it is not said what to do with it; or from a run.
+        Before anything is trained, if a run is there already and it is not said what to do with it, or it is to be kept
+        and had another ``optim``; or from a run.
     """
     runs = [(seed, with_seed(config, seed, vary_split=vary_split), folder_of_seed(root, seed)) for seed in seeds]
     if not (overwrite or resume):
         for _, _, folder in runs:
             _refuse_earlier_run(folder)
+    for _, settings, folder in runs if resume else ():
+        _refuse_another_optimizer(settings, folder)
     for seed, settings, folder in runs:
         go_on = resume and folder.last.exists()
         try:
@@ -271,6 +276,20 @@ def _refuse_nothing_to_vary(config: AnyConfig) -> None:
     else:
         return
     raise ConfigError(f"has nothing to vary: {why}", where="--vary-split", remedy="Leave it out")
+
+
+def _refuse_another_optimizer(config: AnyConfig, folder: RunDir) -> None:
+    """Refuse what a run alone may change on the way: one that is finished would be counted as trained with it."""
+    if not (folder.last.exists() and folder.config.exists()):
+        return
+    before, now = flattened(load_config(folder.config)), flattened(config)
+    for key in sorted(key for key in before.keys() | now.keys() if key.startswith("optim.")):
+        if before.get(key) != now.get(key):
+            raise ConfigError(
+                f"was trained with {key} {setting(before.get(key))}, now it is {setting(now.get(key))}",
+                where=str(folder.root),
+                remedy="Add --overwrite instead of --resume to train all seeds anew, or --set name=OTHER to keep both",
+            )
 
 
 def _refuse_earlier_run(folder: RunDir) -> None:

@@ -105,6 +105,18 @@ def test_ctrl_c_ends_all_with_what_is_there_and_resume_goes_on(cli, config, monk
     assert tables[0] == tables[1]
 
 
+def test_a_finished_seed_is_not_counted_as_trained_with_another_optimizer(cli, config):
+    assert cli("train", config, "--seeds", "2").code == 0
+    before = Path("runs/c-seed1/config.yaml").read_text()
+    said = cli.refused("train", config, "--seeds", "3", "--resume", "--set", "optim.lr=0.5", code=2)
+    assert "runs/c-seed1: was trained with optim.lr 0.01, now it is 0.5. Add --overwrite" in said
+    assert Path("runs/c-seed1/config.yaml").read_text() == before
+    assert not Path("runs/c-seed3").exists()
+    more = cli("train", config, "--seeds", "2", "--resume", "--set", "train.epochs=4")  # all seeds go on alike
+    assert more.code == 0
+    assert "trained before" not in more.err
+
+
 def test_a_failed_seed_is_named_and_the_exit_code_tells(cli, config, monkeypatch):
     whole = seeds.train_run
 
