@@ -288,7 +288,7 @@ def _refuse_another_optimizer(config: AnyConfig, folder: RunDir) -> None:
             raise ConfigError(
                 f"was trained with {key} {setting(before.get(key))}, now it is {setting(now.get(key))}",
                 where=str(folder.root),
-                remedy="Add --overwrite instead of --resume to train all seeds anew, or --set name=OTHER to keep both",
+                remedy="Add --overwrite instead of --resume to train all seeds anew, or --run-dir OTHER to keep both",
             )
 
 
@@ -300,5 +300,5 @@ def _refuse_earlier_run(folder: RunDir) -> None:
             error.what,
             where=error.where,
             remedy="Add --resume to keep what is there and train what is missing, --overwrite to replace it, "
-            "or --set name=OTHER",
+            "or --run-dir OTHER to keep both",
         ) from None

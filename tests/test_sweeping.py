@@ -244,7 +244,16 @@ def test_another_sweep_in_the_folder_is_refused(config):
         opened(config, 1, overrides=["train.epochs=2"])
     with pytest.raises(ConfigError, match=r"sampler: the sweep has tpe, now it is random\. Add --overwrite"):
         opened(config, 1, sampler="random")
+    with pytest.raises(ConfigError, match="or --run-dir OTHER to keep both"):
+        opened(config, 1, sampler="random")
+    assert len(made(opened(config, 2, "runs/other", sampler="random"))) == 2
     assert len(made(opened(config, 2))) == 1  # more trials of the same
+
+
+def test_the_sampler_is_told_whether_the_metric_is_to_be_large(config):
+    assert opened(config).study.direction.name == "MAXIMIZE"
+    lossy = opened(config, folder="runs/lossy", overrides=["train.best_metric=loss"])
+    assert lossy.study.direction.name == "MINIMIZE"
 
 
 def test_a_sweep_of_before_a_key_was_added_goes_on(config):

@@ -236,7 +236,7 @@ class SweepStudy:
         ]
         if lines:
             where = str(self.folder.root)
-            remedy = "Add --overwrite to replace it, or --set name=OTHER to keep both"
+            remedy = "Add --overwrite to replace it, or --run-dir OTHER to keep both"
             raise ConfigError(f"holds another sweep: {'; '.join(lines[:5])}", where=where, remedy=remedy)
 
     @contextmanager
