@@ -2,20 +2,20 @@
 
 import json
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from rnncli.cli import eval_baseline, eval_threshold
 from rnncli.cli.eval_options import EvalOptions
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
-from rnncli.cli.predictions import OPTION, write_predictions
+from rnncli.cli.outputs import data_files
+from rnncli.cli.predictions import predictions_file, write_predictions
 from rnncli.config import Config
 from rnncli.data.rows import short_label
 from rnncli.errors import ConfigError
 from rnncli.evaluation import evaluate as evaluate_classifier
 from rnncli.evaluation import rows_of_config, source_for_file
+from rnncli.outcomes import GivenData
 from rnncli.trained import Trained
 
 MAX_MATRIX = 20
@@ -30,20 +30,10 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
     threshold = eval_threshold.given_threshold(options, trained.learned.labels)
     if options.baseline:
         eval_baseline.need_packages()
-    given = options.given
-    if given is not None:
-        if given.format is not None and given.format not in FORMATS:
-            raise ConfigError(f"{given.format} is for taggers", where="--format", remedy=f"Give {', '.join(FORMATS)}")
-        data = source_for_file(config, given.path, given.format, given.columns)
-        config = config.model_copy(update={"data": data})
+    config = with_given_data(config, options.given)
     rows, name = rows_of_config(config)
-    with ExitStack() as stack:
-        file = None
-        predictions = options.predictions
-        if predictions is not None:  # opened first: scoring may take long, and be for nothing
-            files = data_files([trained.config.data, config.data])
-            refuse_to_overwrite(OPTION, predictions, [options.checkpoint], files)
-            file = stack.enter_context(output_file(OPTION, predictions))
+    predictions = options.predictions
+    with predictions_file(predictions, [options.checkpoint], data_files([trained.config.data, config.data])) as file:
         start = time.perf_counter()
         evaluation = evaluate_classifier(trained, rows, threshold)
         seconds = time.perf_counter() - start
@@ -68,6 +58,16 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
         report["threshold"] = eval_threshold.at_found(trained, evaluation, name, options)
     if options.as_json:
         click.echo(json.dumps(report))
+
+
+def with_given_data(config: Config, given: GivenData | None) -> Config:
+    """Return the config with the data of the command line, where there is some, as its test data."""
+    if given is None:
+        return config
+    if given.format is not None and given.format not in FORMATS:
+        raise ConfigError(f"{given.format} is for taggers", where="--format", remedy=f"Give {', '.join(FORMATS)}")
+    data = source_for_file(config, given.path, given.format, given.columns)
+    return config.model_copy(update={"data": data})
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:

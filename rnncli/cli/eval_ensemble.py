@@ -3,22 +3,21 @@
 import json
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rnncli.cli.eval_classification import FORMATS
+from rnncli.cli.eval_classification import with_given_data
 from rnncli.cli.eval_options import EvalOptions
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
-from rnncli.cli.predictions import OPTION, write_lines, write_predictions
+from rnncli.cli.outputs import data_files
+from rnncli.cli.predictions import OPTION, predictions_file, write_lines, write_predictions
 from rnncli.cli.tables import table
 from rnncli.config import Config, TaggingConfig
 from rnncli.data.rows import short_label
 from rnncli.ensembles import Ensemble, make_ensemble, refuse_seen
 from rnncli.errors import ConfigError
-from rnncli.evaluation import rows_of_config, source_for_file
+from rnncli.evaluation import rows_of_config
 from rnncli.figures import Figure
 from rnncli.run_records import load_records
 from rnncli.tagger_evaluation import sentences_of_config, tagged_lines, with_test_data
@@ -74,42 +73,30 @@ def _reports(
     """Return what the data is, what its units are called, how many there are, and the figures, the average's last."""
     config, given, predictions = ensemble.members[0].config, options.given, options.predictions
     sections = [member.config.data for member in ensemble.members]
-    with ExitStack() as stack:
-        file = None
-        if isinstance(config, Config):
-            if given is not None:
-                if given.format is not None and given.format not in FORMATS:
-                    raise ConfigError(
-                        f"{given.format} is for taggers", where="--format", remedy=f"Give {', '.join(FORMATS)}"
-                    )
-                data = source_for_file(config, given.path, given.format, given.columns)
-                config = config.model_copy(update={"data": data})
-            rows, name = rows_of_config(config)
-            if predictions is not None:
-                refuse_to_overwrite(OPTION, predictions, checkpoints, data_files([*sections, config.data]))
-                file = stack.enter_context(output_file(OPTION, predictions))
+    if isinstance(config, Config):
+        config = with_given_data(config, given)
+        rows, name = rows_of_config(config)
+        with predictions_file(predictions, checkpoints, data_files([*sections, config.data])) as file:
             alone, together = ensemble.evaluate(rows)
             if predictions is not None and file is not None:
                 write_predictions(predictions, file, together, ensemble.labels)
-            return name, "texts", len(rows), [one.report for one in (*alone, together)]
-        assert isinstance(config, TaggingConfig)
-        options.refuse_for(config.task, "text", "label", "word_index")
-        if given is not None:
-            config = with_test_data(config, given.path, given.format)
-        sentences, name = sentences_of_config(config)
-        if predictions is not None:
-            if config.data.test is None:
-                raise ConfigError(
-                    "needs a file to write back, and the config has no test data",
-                    where=OPTION,
-                    remedy="Name one with --data",
-                )
-            refuse_to_overwrite(OPTION, predictions, checkpoints, data_files([*sections, config.data]))
-            file = stack.enter_context(output_file(OPTION, predictions))
+        return name, "texts", len(rows), [one.report for one in (*alone, together)]
+    assert isinstance(config, TaggingConfig)
+    options.refuse_for(config.task, "text", "label", "word_index")
+    if given is not None:
+        config = with_test_data(config, given.path, given.format)
+    if predictions is not None and config.data.test is None:
+        raise ConfigError(
+            "needs a file to write back, and the config has no test data",
+            where=OPTION,
+            remedy="Name one with --data",
+        )
+    sentences, name = sentences_of_config(config)
+    with predictions_file(predictions, checkpoints, data_files([*sections, config.data])) as file:
         tagged, best = ensemble.evaluate_tagger(sentences)
         if predictions is not None and file is not None:
             write_lines(predictions, file, tagged_lines(config, best))
-        return name, "sentences", len(sentences), [one.report for one in (*tagged, best)]
+    return name, "sentences", len(sentences), [one.report for one in (*tagged, best)]
 
 
 def _figures(report: dict[str, Any]) -> dict[str, Any]:

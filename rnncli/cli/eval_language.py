@@ -2,15 +2,14 @@
 
 import json
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from rnncli.cli import eval_baseline
 from rnncli.cli.eval_options import EvalOptions
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
-from rnncli.cli.predictions import OPTION, write_lines
+from rnncli.cli.outputs import data_files
+from rnncli.cli.predictions import predictions_file, write_lines
 from rnncli.config import LanguageConfig
 from rnncli.language_evaluation import evaluate_text, line_costs, text_of_config
 from rnncli.trained import Trained
@@ -21,12 +20,8 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
     config, checkpoint, predictions = trained.config, options.checkpoint, options.predictions
     assert isinstance(config, LanguageConfig)
     data = None if options.given is None else options.given.path
-    with ExitStack() as stack:
-        file = None
-        if predictions is not None:
-            others = [] if data is None else [data]
-            refuse_to_overwrite(OPTION, predictions, [checkpoint], data_files([config.data]) + others)
-            file = stack.enter_context(output_file(OPTION, predictions))
+    files = data_files([config.data]) + ([] if data is None else [data])
+    with predictions_file(predictions, [checkpoint], files) as file:
         text, name = text_of_config(trained, data)
         start = time.perf_counter()
         evaluation = evaluate_text(trained, text, by_token=file is not None)

@@ -2,15 +2,14 @@
 
 import json
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from rnncli.cli import eval_baseline
 from rnncli.cli.eval_options import EvalOptions
-from rnncli.cli.outputs import data_files, output_file, refuse_to_overwrite
-from rnncli.cli.predictions import OPTION, write_lines
+from rnncli.cli.outputs import data_files
+from rnncli.cli.predictions import predictions_file, write_lines
 from rnncli.config import TaggingConfig
 from rnncli.data.rows import short_label
 from rnncli.errors import ConfigError
@@ -36,11 +35,7 @@ def evaluate(trained: Trained, options: EvalOptions) -> None:
             remedy="Name one with --data",
         )
     sentences, name = sentences_of_config(config)
-    with ExitStack() as stack:
-        file = None
-        if predictions is not None:  # opened first: tagging may take long, and be for nothing
-            refuse_to_overwrite(OPTION, predictions, [checkpoint], data_files(sections))
-            file = stack.enter_context(output_file(OPTION, predictions))
+    with predictions_file(predictions, [checkpoint], data_files(sections)) as file:
         start = time.perf_counter()
         evaluation = evaluate_tagger(trained, sentences)
         seconds = time.perf_counter() - start

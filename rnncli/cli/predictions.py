@@ -1,14 +1,40 @@
 """The file of predictions that ``rnncli eval`` writes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from rnncli.cli.outputs import output_file, refuse_to_overwrite
 from rnncli.errors import told
 from rnncli.evaluation import Evaluation
 
 OPTION = "--predictions"
+
+
+@contextmanager
+def predictions_file(path: Path | None, checkpoints: Iterable[Path], data: Iterable[Path]) -> Iterator[IO[str] | None]:
+    """Open the file before there is anything to write: scoring may take long, and be for nothing.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None opens none.
+    checkpoints, data : iterable of Path
+        What must not be replaced.
+
+    Returns
+    -------
+    context manager of a text file or None
+        See :func:`rnncli.cli.outputs.output_file`.
+    """
+    if path is None:
+        yield None
+        return
+    refuse_to_overwrite(OPTION, path, checkpoints, data)
+    with output_file(OPTION, path) as file:
+        yield file
 
 
 def write_predictions(path: Path, file: IO[str], evaluation: Evaluation, labels: tuple[str, ...]) -> None:
