@@ -6,11 +6,12 @@ from typing import Any
 from rnncli import schedules
 from rnncli.averaging import Averages
 from rnncli.config import OptimConfig, RunConfig
+from rnncli.layer_groups import layer_delays, layer_groups, layer_rates
 from rnncli.optim import SGD, Adam, Optimizer, UpdateRule
 from rnncli.tasks import task_of
 from rnncli.training import Settings, Trainer
 from rnncli.wide_models import BIAS, TABLE
-from rnncli.work import trained_weights
+from rnncli.work import Work, trained_weights
 
 
 def build_trainer(config: RunConfig, data: Any) -> Trainer:
@@ -56,7 +57,7 @@ def build_trainer(config: RunConfig, data: Any) -> Trainer:
     if averages is not None:
         averages.first = max(0, total_steps - steps_per_epoch * (train.average_last or 0))
         averages.prepare(trained_weights(work.model))
-    return Trainer(work, optimizer_of(config), settings, plateau, averages=averages)
+    return Trainer(work, optimizer_of(config, work), settings, plateau, averages=averages)
 
 
 def averages_of(config: RunConfig) -> Averages | None:
@@ -65,11 +66,16 @@ def averages_of(config: RunConfig) -> Averages | None:
     return None if train.average is None and train.average_last is None else Averages(train.average)
 
 
-def optimizer_of(config: RunConfig) -> Optimizer:
+def optimizer_of(config: RunConfig, work: Work) -> Optimizer:
     """Return the optimizer that a config asks for, still without moments."""
+    groups = layer_groups(trained_weights(work.model))
+    factors = layer_rates(groups, config.optim.layer_decay)
     ngrams = getattr(config.model, "ngrams", None)
-    own = {} if ngrams is None else dict.fromkeys((TABLE, BIAS), ngrams.lr / config.optim.lr)
-    return Optimizer(update_rule(config.optim), factors=own)
+    if ngrams is not None:
+        factors |= dict.fromkeys((TABLE, BIAS), ngrams.lr / config.optim.lr)
+    epochs = config.train.unfreeze_epochs
+    every = 0 if epochs is None else max(1, round(epochs * work.steps_per_epoch))
+    return Optimizer(update_rule(config.optim), factors=factors, delays=layer_delays(groups, every))
 
 
 def update_rule(optim: OptimConfig) -> UpdateRule:

@@ -1,7 +1,7 @@
 """Texts with a label each, as work for the training loop."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -94,19 +94,23 @@ class Classifying:
         """Return how much there is in a batch."""
         return Amount(len(items), int(self.train.lengths[items].sum()), len(items))
 
-    def compute(self, items: IntArray, rng: np.random.Generator, rank: int, size: int) -> Part | None:
+    def compute(
+        self, items: IntArray, rng: np.random.Generator, rank: int, size: int, resting: Collection[str] = ()
+    ) -> Part | None:
         """Compute a rank's part of a batch."""
         places = deal(self.train.lengths[items], size)[rank]
         if not len(places):  # fewer texts than ranks
             return None
         with stage("data"):
             batch = make_part(self.train, items, places)
-        logits, cache, loss, grads = self.pass_through(batch, rng, self.share(items, places))
+        logits, cache, loss, grads = self.pass_through(batch, rng, self.share(items, places), resting)
         del cache  # the most of a step's memory
         hits = int(np.sum(self.model.class_scores(logits).argmax(axis=1) == batch.y))
         return Part(loss, hits, grads)
 
-    def pass_through(self, batch: Batch, rng: np.random.Generator, share: float = 1.0) -> Pass:
+    def pass_through(
+        self, batch: Batch, rng: np.random.Generator, share: float = 1.0, resting: Collection[str] = ()
+    ) -> Pass:
         """Compute loss and gradients of a batch, or of a part that has this share in the batch's loss."""
         logits, cache = self.model.forward(batch, rng)
         with stage("output"):
@@ -114,7 +118,7 @@ class Classifying:
             if share != 1:
                 loss, dlogits = loss * share, dlogits * np.asarray(share, dlogits.dtype)
             loss += self.model.penalty(cache)
-        return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True))
+        return Pass(logits, cache, loss, self.model.backward(dlogits, cache, spend=True, resting=resting))
 
     def share(self, rows: IntArray, places: IntArray) -> float:
         """Return the share of some texts of a batch in its mean loss."""

@@ -123,7 +123,7 @@ def _train(exchange: Exchange, config: RunConfig, facts: dict[str, Any]) -> NoRe
     data = task.unpack(config, Parcel(facts, exchange.place()))
     updates = exchange.broadcast()["updates"]
     work = task.join(config, data, exchange.place())
-    optimizer = optimizer_of(config)
+    optimizer = optimizer_of(config, work)
     optimizer.step_count, optimizer.state = updates, exchange.place()
     averages = averages_of(config)
     if averages is not None:

@@ -1,6 +1,6 @@
 """A text to be continued, as work for the training loop."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -90,7 +90,9 @@ class LanguageWork:
         tokens = self.streams * min(self.steps, length - int(items[0]) * self.steps)
         return Amount(self.streams, tokens, tokens)
 
-    def compute(self, items: IntArray, rng: np.random.Generator, rank: int, size: int) -> Part | None:
+    def compute(
+        self, items: IntArray, rng: np.random.Generator, rank: int, size: int, resting: Collection[str] = ()
+    ) -> Part | None:
         """Compute a window of a rank's streams."""
         self._after = None
         first, end = (self.streams * r // size for r in (rank, rank + 1))
@@ -100,7 +102,7 @@ class LanguageWork:
             return None
         _, cache, loss, after = self._pass(window, first, end, rng)
         self._after = (slice(first, end), after)
-        return Part(loss.loss, loss.hits, self.model.backward(loss, cache, spend=True))
+        return Part(loss.loss, loss.hits, self.model.backward(loss, cache, spend=True, resting=resting))
 
     def moved(self) -> None:
         """Carry the state on to the next window."""

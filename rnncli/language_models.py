@@ -4,7 +4,7 @@ Parameters are a flat dict of named arrays: ``embedding.W``, ``rnn0.fwd.Wx``, ``
 has the embedding's weights, ``output.w``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from rnncli.config import LanguageModelConfig
 from rnncli.data.language.steps import Masks, Steps
 from rnncli.embedded import embed, embed_backward
+from rnncli.layer_groups import lowest_layer
 from rnncli.layers.dropping import draw_state_masks, drop, drop_state_weights, undrop, undrop_state_weights
 from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
 from rnncli.layers.recurrent import Cell
@@ -184,7 +185,9 @@ class LanguageModel:
         """Return what each token costs, and whether it was the likeliest."""
         return affine_softmax_nats(out, *self.output(), y)
 
-    def backward(self, loss: OutputLoss, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+    def backward(
+        self, loss: OutputLoss, cache: Any, *, spend: bool = False, resting: Collection[str] = ()
+    ) -> dict[str, Gradient]:
         """Compute the gradient of every parameter, by the loss and by :meth:`penalty`; the first state is given.
 
         Parameters
@@ -195,6 +198,8 @@ class LanguageModel:
             From :meth:`forward`.
         spend : bool
             Use the cache up, which saves memory.
+        resting : collection of str
+            Parameters to leave out; what only they would need is not computed.
 
         Returns
         -------
@@ -208,22 +213,24 @@ class LanguageModel:
             dh = undrop(loss.dx if more is None else loss.dx + more, mask)
             more = penalize_backward(of_states)
             dh = dh if more is None else dh + more
-        dx, layers = stack_backward(dh, run, spend=spend)
-        for layer, (own,) in enumerate(undrop_state_weights(layers, weight_masks)):
+        wanted = self.params.keys() - {*self.frozen, *resting}
+        lowest = lowest_layer(wanted, self.layers)
+        dx, layers = stack_backward(dh, run, spend=spend, lowest=lowest)
+        layers = undrop_state_weights(layers, weight_masks and weight_masks[lowest:])
+        for layer, (own,) in enumerate(layers, start=lowest):
             grads |= dict(zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True))
         if not self.tied:
             grads["output.w"] = loss.dw
-        if "embedding.W" in self.frozen:
-            return grads
-        with stage("embedding"):
-            tokens, rows = embed_backward(dx, embedded)
-            if self.tied:
-                dW = np.ascontiguousarray(loss.dw.T)
-                dW[tokens] += rows
-                grads["embedding.W"] = dW
-            else:
-                grads["embedding.W"] = SparseRows(tokens, rows)
-        return grads
+        if "embedding.W" in wanted:
+            with stage("embedding"):
+                tokens, rows = embed_backward(dx, embedded)
+                if self.tied:
+                    dW = np.ascontiguousarray(loss.dw.T)
+                    dW[tokens] += rows
+                    grads["embedding.W"] = dW
+                else:
+                    grads["embedding.W"] = SparseRows(tokens, rows)
+        return {name: grad for name, grad in grads.items() if name in wanted}
 
     def penalty(self, cache: Any) -> float:
         """Return what the states add to the loss in training, in nats; of some of the streams, their part."""

@@ -4,6 +4,7 @@ Parameters are a flat dict of named arrays (``embedding.W``, ``rnn0.fwd.Wx``, ``
 gradients, optimizer moments and checkpoints share its keys.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rnncli.data.batches import Batch
 from rnncli.data.vocabulary import UNKNOWN_ID
 from rnncli.embedded import embed, embed_backward
+from rnncli.layer_groups import lowest_layer
 from rnncli.layers.affine import affine_backward, affine_forward
 from rnncli.layers.dropping import (
     Places,
@@ -142,7 +144,9 @@ class Model:
             logits, affine_cache = affine_forward(pooled, self.params["output.w"], self.params["output.b"])
         return logits, (embedded, weight_masks, run, pooling_cache, pooled_drop, affine_cache, penalty)
 
-    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+    def backward(
+        self, dlogits: Array, cache: Any, *, spend: bool = False, resting: Collection[str] = ()
+    ) -> dict[str, Gradient]:
         """Compute the gradient of every parameter, by the logits and by :meth:`penalty`.
 
         Parameters
@@ -153,6 +157,8 @@ class Model:
             From :meth:`forward`.
         spend : bool
             Use the cache up, which saves memory.
+        resting : collection of str
+            Parameters to leave out; what only they would need is not computed.
 
         Returns
         -------
@@ -168,14 +174,16 @@ class Model:
                 grads["attention.w"] = dattention
             more = penalize_backward(penalty[1])
             dh = dh if more is None else np.add(dh, more, out=dh)
-        dx, layers = stack_backward(dh, run, spend=spend)
-        layers = undrop_state_weights(layers, weight_masks)
-        for layer in reversed(range(self.layers)):  # in the order in which they are computed
-            for direction, own in zip(self.directions, layers[layer], strict=True):
+        wanted = self.params.keys() - {*self.frozen, *resting}
+        lowest = lowest_layer(wanted, self.layers)
+        dx, layers = stack_backward(dh, run, spend=spend, lowest=lowest)
+        layers = undrop_state_weights(layers, weight_masks and weight_masks[lowest:])
+        for layer in reversed(range(lowest, self.layers)):  # in the order in which they are computed
+            for direction, own in zip(self.directions, layers[layer - lowest], strict=True):
                 grads |= dict(zip(self._names(layer, direction), own, strict=True))
-        if "embedding.W" not in self.frozen:
+        if "embedding.W" in wanted:
             grads["embedding.W"] = SparseRows(*embed_backward(dx, embedded))
-        return grads
+        return {name: grad for name, grad in grads.items() if name in wanted}
 
     def loss(
         self, logits: Array, y: IntArray, class_weights: Array | None = None, smoothing: float = 0.0

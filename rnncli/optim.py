@@ -198,12 +198,21 @@ class Optimizer:
         Moments as ``"m/embedding.W"``; zero until an array's first update.
     factors : dict of str to float
         What the learning rate is multiplied by for arrays that have one of their own; 1 for the others.
+    delays : dict of str to int
+        Updates that arrays sit out; 0 for the others. Those of an array are numbered from its first: Adam's correction
+        for moments that start at zero would else do nothing for it, and its first steps be 3.2 lr long instead of lr.
     """
 
     rule: UpdateRule
     step_count: int = 0
     state: dict[str, Array] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
+    delays: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def resting(self) -> frozenset[str]:
+        """The arrays that sit out the next update."""
+        return frozenset(name for name, delay in self.delays.items() if self.step_count < delay)
 
     def prepare(self, params: dict[str, Array]) -> None:
         """Make the moments of parameters that have none yet."""
@@ -220,7 +229,7 @@ class Optimizer:
         params : dict of name to ndarray
             Changed in place.
         grads : dict of name to gradient
-            One for every parameter, or part of one, that is to move.
+            One for every parameter, or part of one, that is to move; none for one that is resting.
         lr : float
             Learning rate.
         """
@@ -236,6 +245,7 @@ class Optimizer:
                 arrays = [array.reshape(-1) for array in arrays]
             w, *moments = (array[where] for array in arrays)
             own = lr * self.factors.get(name, 1.0)
-            new_w, new_moments = self.rule.update(w, values_of(grad), moments, self.step_count, own)
+            number = self.step_count - self.delays.get(name, 0)
+            new_w, new_moments = self.rule.update(w, values_of(grad), moments, number, own)
             for array, new in zip(arrays, [new_w, *new_moments], strict=True):
                 array[where] = new

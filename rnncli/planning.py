@@ -100,6 +100,8 @@ class Plan:
 def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
     """Measure what a run of a config will take. Nothing is written but the data's cache.
 
+    Layers that ``train.unfreeze_epochs`` lets rest at first are trained: steps as they are in the end are measured.
+
     Parameters
     ----------
     config : RunConfig
@@ -118,6 +120,7 @@ def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
         If the run could not begin: data that cannot be read, a config that does not fit it.
     """
     keep_freed_memory()
+    config = config.model_copy(update={"train": config.train.model_copy(update={"unfreeze_epochs": None})})
     start, cached = time.perf_counter(), _cache_entries()
     data = task_of(config).load(config, CACHE)
     if _cache_entries() != cached:

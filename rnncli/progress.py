@@ -78,6 +78,8 @@ class ConsoleProgress:
             + (f", {frozen:,} of them frozen" if frozen else "")
             + (f"; {processes} processes" if processes > 1 else "")
         )
+        if trainer.layers:
+            self._print("learning rates: " + ", ".join(_layer(one, trainer.total_steps) for one in trainer.layers))
 
     def noted(self, text: str) -> None:
         """Print it."""
@@ -160,6 +162,14 @@ class ConsoleProgress:
 
     def _print(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
+
+
+def _layer(one: dict[str, Any], steps: int) -> str:
+    """Say when and how fast a layer is trained."""
+    first = one["first_step"]
+    if first > steps:
+        return f"{one['layer']} never"
+    return f"{one['layer']} {one['lr']:.3g}" + (f" from step {first:,}" if first > 1 else "")
 
 
 def _minutes(seconds: float) -> str:

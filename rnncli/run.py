@@ -93,6 +93,9 @@ class Summary:
         How many have shared them.
     vectors : Coverage or None
         What a run that started from word vectors just now found of its words.
+    layers : list of dict
+        When and how fast each layer was trained, where that is not the same for all; see
+        :func:`rnncli.layer_groups.layer_plan`.
     """
 
     run_dir: Path
@@ -107,6 +110,7 @@ class Summary:
     steps: int = 0
     processes: int = 1
     vectors: Coverage | None = None
+    layers: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train_run(
@@ -211,6 +215,7 @@ def train_run(
         trainer.step - first_step,
         exchange.size,
         coverage,
+        trainer.layers,
     )
 
 

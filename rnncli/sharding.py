@@ -6,13 +6,13 @@ one rank: dense arrays, laid end to end, are cut into equal pieces, and of an ar
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
 
-from rnncli.optim import Gradient, PartialGradient, Piece, SparseRows
+from rnncli.optim import Gradient, PartialGradient, Piece, SparseRows, values_of
 from rnncli.packing import Array, IntArray
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -53,16 +53,20 @@ class Ownership:
     sizes : dict of str to int
         How many numbers each dense array has.
     sparse : tuple of str
-        The arrays whose gradients come by rows.
+        The arrays whose gradients come by rows, but those that sit this step out.
+    resting : collection of str
+        The arrays that sit this step out. Who has which part does not depend on it: the moments are where they were.
     """
 
     sizes: dict[str, int]
     sparse: tuple[str, ...]
+    resting: Collection[str] = ()
 
     @classmethod
-    def of(cls, params: dict[str, Array], sparse: tuple[str, ...]) -> "Ownership":
+    def of(cls, params: dict[str, Array], sparse: tuple[str, ...], resting: Collection[str] = ()) -> "Ownership":
         """Return the ownership for some weights."""
-        return cls({name: array.size for name, array in params.items() if name not in sparse}, sparse)
+        sizes = {name: array.size for name, array in params.items() if name not in sparse}
+        return cls(sizes, tuple(name for name in sparse if name not in resting), resting)
 
     def bounds(self, size: int) -> list[int]:
         """Return where each rank's piece of the dense arrays starts, and the end."""
@@ -70,14 +74,14 @@ class Ownership:
         return [rank * total // size for rank in range(size + 1)]
 
     def pieces(self, rank: int, size: int) -> dict[str, slice]:
-        """Return what a rank has of each dense array, laid out flat; arrays of which it has nothing are left out."""
+        """Return what a rank has to move of each dense array, laid out flat; arrays without any are left out."""
         first, last = self.bounds(size)[rank : rank + 2]
         starts = accumulate(self.sizes.values(), initial=0)
         spans = zip(self.sizes, pairwise(starts), strict=True)
         return {
             name: slice(max(first, start) - start, min(last, end) - start)
             for name, (start, end) in spans
-            if max(first, start) < min(last, end)
+            if max(first, start) < min(last, end) and name not in self.resting
         }
 
 
@@ -89,7 +93,7 @@ def sum_gradients(
     Parameters
     ----------
     grads : dict of name to gradient
-        Of this rank's texts, one for every parameter.
+        Of this rank's texts, one for every parameter that is to move.
     ownership : Ownership
         Who moves what.
     exchange : Exchange
@@ -103,8 +107,10 @@ def sum_gradients(
     size = exchange.size
     if size == 1:
         return grads
-    flat = _flat([grads[name] for name in ownership.sizes])
-    parcels: list[list[Anything]] = [[flat[a:b]] for a, b in pairwise(ownership.bounds(size))]
+    parcels: list[list[Anything]] = [
+        [_flat([values_of(grads[name]).reshape(-1)[piece] for name, piece in ownership.pieces(rank, size).items()])]
+        for rank in range(size)
+    ]
     for name in ownership.sparse:
         rows, values = _sparse(grads[name])
         owners = rows % size

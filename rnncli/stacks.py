@@ -100,7 +100,9 @@ def stack_forward(
     return x, finals, (runs, masks)
 
 
-def stack_backward(dout: Array, cache: Any, *, spend: bool = False) -> tuple[Array, list[list[tuple[Array, ...]]]]:
+def stack_backward(
+    dout: Array, cache: Any, *, spend: bool = False, lowest: int = 0
+) -> tuple[Array, list[list[tuple[Array, ...]]]]:
     """Back-propagate through :func:`stack_forward`.
 
     Parameters
@@ -111,18 +113,20 @@ def stack_backward(dout: Array, cache: Any, *, spend: bool = False) -> tuple[Arr
         From the forward pass.
     spend : bool
         Use the cache up.
+    lowest : int
+        The layer to end with; the number of layers is for none of them.
 
     Returns
     -------
-    dx : ndarray of the shape of x
+    dx : ndarray of the shape of what that layer read: of x, if it is the first
         With groups, the sum over each one's rows.
     grads : list of list of tuple of ndarray
-        For each layer and direction, the gradients in the order of its weights.
+        For each layer from that one on, and each direction, the gradients in the order of its weights.
     """
     runs, masks = cache
     directions = len(runs) // len(masks)
     grads: list[list[tuple[Array, ...]]] = []
-    for layer in reversed(range(len(masks))):
+    for layer in reversed(range(lowest, len(masks))):
         H = dout.shape[1] // directions
         own, dinputs = [], []
         for d in range(directions):

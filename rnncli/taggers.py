@@ -4,6 +4,7 @@ Parameters are a flat dict of named arrays: ``embedding.W``, ``spelling.W``, ``s
 are seen through their characters, ``rnn0.fwd.Wx``, ``output.w``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rnncli.config import TaggerConfig
 from rnncli.data.tagging.batches import FormBatch, TaggedBatch
 from rnncli.data.vocabulary import UNKNOWN_ID
+from rnncli.layer_groups import lowest_layer
 from rnncli.layers.affine import affine_backward, affine_forward
 from rnncli.layers.dropping import (
     Places,
@@ -139,7 +141,9 @@ class Tagger:
             logits, affine_cache = affine_forward(h, self.params["output.w"], self.params["output.b"])
         return logits, (groups, batch.forms, spelled, dropped, run, mask, affine_cache, weight_masks)
 
-    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+    def backward(
+        self, dlogits: Array, cache: Any, *, spend: bool = False, resting: Collection[str] = ()
+    ) -> dict[str, Gradient]:
         """Compute the gradient of every parameter.
 
         Parameters
@@ -150,6 +154,8 @@ class Tagger:
             From :meth:`forward`.
         spend : bool
             Use the cache up, which saves memory.
+        resting : collection of str
+            Parameters to leave out; what only they would need is not computed.
 
         Returns
         -------
@@ -160,18 +166,22 @@ class Tagger:
         grads: dict[str, Gradient] = {}
         with stage("output"):
             dh, grads["output.w"], grads["output.b"] = affine_backward(dlogits, affine_cache)
-        dx, layers = stack_backward(undrop(dh, mask), run, spend=spend)
-        layers = undrop_state_weights(layers, weight_masks)
-        for names, own in zip(self._names("rnn"), [own for layer in layers for own in layer], strict=True):
+        wanted = self.params.keys() - {*self.frozen, *resting}
+        lowest = lowest_layer(wanted, self.layers)
+        dx, layers = stack_backward(undrop(dh, mask), run, spend=spend, lowest=lowest)
+        layers = undrop_state_weights(layers, weight_masks and weight_masks[lowest:])
+        names_of = self._names("rnn")[lowest * len(self.directions) :]
+        for names, own in zip(names_of, [own for layer in layers for own in layer], strict=True):
             grads |= dict(zip(names, own, strict=True))
-        with stage("embedding"):
-            dx = undrop(dx, dropped)
-            D = self.params["embedding.W"].shape[1]
-            if "embedding.W" not in self.frozen:
-                grads["embedding.W"] = SparseRows(groups.values, sum_by_group(dx[:, :D], groups))
-            if forms is not None:
-                grads |= self._unspell(dx[:, D:], forms, spelled, spend)
-        return grads
+        if wanted & {"embedding.W", "spelling.W"}:
+            with stage("embedding"):
+                dx = undrop(dx, dropped)
+                D = self.params["embedding.W"].shape[1]
+                if "embedding.W" in wanted:
+                    grads["embedding.W"] = SparseRows(groups.values, sum_by_group(dx[:, :D], groups))
+                if forms is not None:
+                    grads |= self._unspell(dx[:, D:], forms, spelled, spend)
+        return {name: grad for name, grad in grads.items() if name in wanted}
 
     def loss(
         self, logits: Array, y: IntArray, total: int | None = None, smoothing: float = 0.0

@@ -1,7 +1,7 @@
 """Sentences with a tag for every word, as work for the training loop; and the tags that a model gives a corpus."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -95,7 +95,9 @@ class TaggingWork:
         words = int(self.train.lengths[items].sum())
         return Amount(len(items), words, words)
 
-    def compute(self, items: IntArray, rng: np.random.Generator, rank: int, size: int) -> Part | None:
+    def compute(
+        self, items: IntArray, rng: np.random.Generator, rank: int, size: int, resting: Collection[str] = ()
+    ) -> Part | None:
         """Compute a rank's part of a batch."""
         lengths = self.train.lengths[items]
         mine = deal(lengths, size)[rank]
@@ -107,7 +109,7 @@ class TaggingWork:
         logits, cache = self.model.forward(batch, rng, places=places, total=len(items))
         with stage("output"):
             loss, hits, dlogits = self.model.loss(logits, batch.y, int(lengths.sum()), self.smoothing)
-        return Part(loss, hits, self.model.backward(dlogits, cache, spend=True))
+        return Part(loss, hits, self.model.backward(dlogits, cache, spend=True, resting=resting))
 
     def moved(self) -> None:
         """Do nothing: nothing is carried on."""

@@ -6,6 +6,7 @@ else.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -135,13 +136,14 @@ class Member:
 
     @np.errstate(over="ignore", invalid="ignore")  # what is not finite is found in the sums
     def _step(self, number: int, items: IntArray, lr: float, average: float = 0.0) -> Outcome:
-        rng = generator(self.seed, "dropout", number)
-        part = self.work.compute(items, rng, self.exchange.rank, self.exchange.size)
-        params = self.work.model.params
+        rng, resting = generator(self.seed, "dropout", number), self.optimizer.resting
+        part = self.work.compute(items, rng, self.exchange.rank, self.exchange.size, resting)
+        params, trained = self.work.model.params, trained_weights(self.work.model)
+        ownership = Ownership.of(trained, self.work.model.sparse, resting)
         if part is None:
-            part = Part(0.0, 0, self._no_gradient())
+            part = Part(0.0, 0, self._no_gradient(resting))
         with stage("exchange"):
-            summed = sum_gradients(part.grads, self._ownership, self.exchange)
+            summed = sum_gradients(part.grads, ownership, self.exchange)
         with stage("optimizer"):
             square = squared_norm(summed)
         with stage("exchange"):
@@ -151,15 +153,16 @@ class Member:
         with stage("optimizer"):
             clipped, norm = clip_by_global_norm(summed, self.clip_norm, square)
             if finite:
+                self.optimizer.prepare(trained)  # of those that rest too: a checkpoint has the moments of all
                 self.optimizer.step(params, clipped, lr)
         if finite:
             with stage("exchange"):
-                publish(params, clipped, self._ownership, self.exchange)
+                publish(params, clipped, ownership, self.exchange)
             if self.averages is not None and average:
                 with stage("optimizer"):
                     alone = not self.exchange.shares_memory
                     share = (0, 1) if alone else (self.exchange.rank, self.exchange.size)
-                    self.averages.move(trained_weights(self.work.model), average, share)
+                    self.averages.move(trained, average, share)
             self.work.moved()
         return Outcome(loss, int(hits), norm, finite)
 
@@ -169,21 +172,18 @@ class Member:
         with averaged(self.work.model, self.averages if average else None):
             return self.work.evaluate(self.exchange)
 
-    @property
-    def _ownership(self) -> Ownership:
-        return Ownership.of(trained_weights(self.work.model), self.work.model.sparse)
-
-    def _no_gradient(self) -> dict[str, Gradient]:
+    def _no_gradient(self, resting: Collection[str]) -> dict[str, Gradient]:
         sparse = self.work.model.sparse
         return {
             name: SparseRows(np.empty(0, np.int64), array[:0]) if name in sparse else np.zeros_like(array)
             for name, array in trained_weights(self.work.model).items()
+            if name not in resting
         }
 
     def _collect(self) -> None:
         state, names = self.optimizer.state, trained_weights(self.work.model)
         moments = {kind: {name: state[f"{kind}/{name}"] for name in names} for kind in self.optimizer.rule.moments}
-        collect(moments, self._ownership, self.exchange)
+        collect(moments, Ownership.of(names, self.work.model.sparse), self.exchange)
         if self.exchange.shares_memory:
             self.exchange.all_gather([])  # all have written their part of what is carried, and of the means
         self.work.collect(self.exchange)

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from rnncli.averaging import PREFIX, Averages
 from rnncli.errors import GradientError
+from rnncli.layer_groups import layer_plan
 from rnncli.optim import Optimizer
 from rnncli.packing import Array, IntArray
 from rnncli.postmortem import not_finite
 from rnncli.schedules import Plateau, Schedule
 from rnncli.team import Member
-from rnncli.work import Network, Work
+from rnncli.work import Network, Work, trained_weights
 from rnncli.workers.exchange import ALONE, Exchange
 
 CARRIED = "carried/"  # what the name of an array that goes from step to step begins with in a checkpoint
@@ -120,6 +121,12 @@ class Trainer:
     def means(self) -> Averages | None:
         """The mean weights, if there are any yet: what validations, samples and later use are of."""
         return self.averages if self.averages is not None and self.averages.begun else None
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """When and how fast each layer is trained; see :func:`rnncli.layer_groups.layer_plan`."""
+        optimizer = self.optimizer
+        return layer_plan(trained_weights(self.model), optimizer.factors, optimizer.delays, self.settings.lr)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -5,6 +5,7 @@ seconds (Wang and Manning 2012); a recurrent network sees their order and what t
 from n-grams to the output go back to Mikolov et al. 2011, a "wide" part beside a "deep" one to Cheng et al. 2016.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -94,7 +95,9 @@ class WideModel(Model):
             sums, bag_cache = bag_forward(*bag, len(batch.packing.order), values, self.params[TABLE])
         return np.concatenate([logits, sums + self.params[BIAS]], axis=1), (*cache, bag_cache)
 
-    def backward(self, dlogits: Array, cache: Any, *, spend: bool = False) -> dict[str, Gradient]:
+    def backward(
+        self, dlogits: Array, cache: Any, *, spend: bool = False, resting: Collection[str] = ()
+    ) -> dict[str, Gradient]:
         """Compute the gradient of every parameter; see :meth:`rnncli.models.Model.backward`."""
         *own, bag_cache = cache
         dlogits, dsums = self.branches(dlogits)
@@ -102,7 +105,8 @@ class WideModel(Model):
         with stage("n-grams"):
             grads[TABLE] = SparseRows(*bag_backward_rows(dsums, bag_cache))
             grads[BIAS] = dsums.sum(axis=0)
-        return grads | super().backward(dlogits, tuple(own), spend=spend)
+        wide = {name: grad for name, grad in grads.items() if name not in resting}
+        return wide | super().backward(dlogits, tuple(own), spend=spend, resting=resting)
 
     def loss(
         self, logits: Array, y: IntArray, class_weights: Array | None = None, smoothing: float = 0.0

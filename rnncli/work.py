@@ -1,6 +1,6 @@
 """What the training loop needs to know of a task, and nothing else: the same loop trains every kind of model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -66,7 +66,7 @@ class Part(NamedTuple):
     hits : int
         How much of what is counted it got right.
     grads : dict of str to gradient
-        Its share in the gradient of the loss, for every parameter.
+        Its share in the gradient of the loss, for every parameter that is to move.
     """
 
     loss: float
@@ -116,7 +116,9 @@ class Work(Protocol):
         """Return how much there is in a step."""
         ...
 
-    def compute(self, items: IntArray, rng: np.random.Generator, rank: int, size: int) -> Part | None:
+    def compute(
+        self, items: IntArray, rng: np.random.Generator, rank: int, size: int, resting: Collection[str] = ()
+    ) -> Part | None:
         """Compute a rank's part of a step.
 
         Parameters
@@ -127,6 +129,8 @@ class Work(Protocol):
             For dropout; in the same state on every rank.
         rank, size : int
             Which part, of how many.
+        resting : collection of str
+            Weights that sit this step out: without gradient.
 
         Returns
         -------

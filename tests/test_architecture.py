@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"workers", "profiling", "extras"},
     {"packing", "pictures"},
     {"layers"},
-    {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck."}
+    {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck.", "layer_groups"}
     | {"embedded", "penalized", "pooled"},
     {"data", "ngram_counts"},
     {"tagging_metrics", "language_metrics", "models"},

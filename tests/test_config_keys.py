@@ -238,9 +238,9 @@ def source_rows() -> Iterator[tuple[str, Row]]:
 
 ADAM = {"beta1": 0.5, "beta2": 0.5, "eps": 0.1}
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "adam": {"name": "sgd", "lr": 0.02, "clip_norm": 0.01, **ADAM},
-    "adamw": {"name": "adam", "lr": 0.02, "clip_norm": 0.01, **ADAM, "weight_decay": 0.5},
-    "sgd": {"name": "adam", "lr": 0.02, "clip_norm": 0.01, "momentum": 0.1},
+    "adam": {"name": "sgd", "lr": 0.02, "clip_norm": 0.01, "layer_decay": 0.5, **ADAM},
+    "adamw": {"name": "adam", "lr": 0.02, "clip_norm": 0.01, "layer_decay": 0.5, **ADAM, "weight_decay": 0.5},
+    "sgd": {"name": "adam", "lr": 0.02, "clip_norm": 0.01, "layer_decay": 0.5, "momentum": 0.1},
 }
 SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {"name": "linear", "warmup_steps": 2},
@@ -338,6 +338,7 @@ ROWS: dict[str, Row] = {
     "train.label_smoothing": Row(0.1),
     "train.average": Row(0.9),
     "train.average_last": Row(1),
+    "train.unfreeze_epochs": Row(0.5),
     **dict(source_rows()),
     **dict(optimizer_rows()),
     **dict(cell_rows()),

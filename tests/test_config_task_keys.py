@@ -83,6 +83,7 @@ LOOP: dict[str, Row] = {
     "train.average": Row(0.9),
     "train.label_smoothing": Row(0.1),
     "train.average_last": Row(1),
+    "train.unfreeze_epochs": Row(0.5),
 }
 
 

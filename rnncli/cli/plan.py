@@ -47,7 +47,8 @@ def command(config: Path, overrides: tuple[str, ...], seconds: float, as_json: b
         click.echo(json.dumps(asdict(plan), ensure_ascii=False))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in [*_data(plan), "", *_weights(plan), "", *_costs(plan), "", *_times(plan)]:
+    grows = settings.train.unfreeze_epochs is not None
+    for line in [*_data(plan), "", *_weights(plan), "", *_costs(plan), "", *_times(plan, grows)]:
         click.echo(line if width is None else _wrapped(line, width))
     words = ["rnncli", "train", str(config), *(word for setting in overrides for word in ("--set", setting))]
     click.echo(f"next: {shlex.join(words)}")
@@ -117,15 +118,16 @@ def _costs(plan: Plan) -> list[str]:
     return lines
 
 
-def _times(plan: Plan) -> list[str]:
+def _times(plan: Plan, unfreezes: bool) -> list[str]:
     seconds = plan.seconds
     sample = "" if plan.validation_share == 1 else f", measured on {plan.validation_share:.1%} of its data"
+    at_most = ", each as if every layer were trained from the start" if unfreezes else ""
     return [
         _line("start-up", _seconds(seconds["start"])),
         _line("epoch", f"{_seconds(seconds['epoch'])} of steps"),
         _line("validation", f"{_seconds(seconds['validation'])}, {_times_made(plan.validations)}{sample}"),
         _line("saving", f"{_seconds(seconds['save'])}, {_times_made(plan.saves)} at the most"),
-        _line("whole run", f"{_seconds(seconds['run'])} for {plan.steps:,} step{'s' * (plan.steps != 1)}"),
+        _line("whole run", f"{_seconds(seconds['run'])} for {plan.steps:,} step{'s' * (plan.steps != 1)}{at_most}"),
     ]
 
 

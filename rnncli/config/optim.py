@@ -77,6 +77,12 @@ class _OptimConfig(Section):
     clip_norm: ClipNorm = Field(
         default=1.0, description="longest gradient, by its norm over all parameters; null: no limit"
     )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="learning rate of each layer, as a fraction of that of the layer above; the output layer has lr",
+    )
     schedule: ScheduleConfig = Field(default=ConstantSchedule(), description="learning rate over time")
 
 

@@ -44,6 +44,13 @@ class LoopConfig(Section):
         le=10**6,
         description="validate and keep the mean of the weights over so many epochs at the end; null: none",
     )
+    unfreeze_epochs: float | None = Field(
+        default=None,
+        gt=0,
+        le=10**6,
+        description="epochs after which one layer more is trained, from the output down, and one more after as many "
+        "again; fractions are allowed; null: all from the start",
+    )
     workers: int | Literal["auto"] = Field(
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
     )
@@ -73,6 +80,14 @@ class LoopConfig(Section):
             raise refuse("excludes train.average: the weights have one mean; set one of the two to null")
         if value is not None and epochs is not None and value > epochs:
             raise refuse(f"{value} is more than train.epochs, {epochs}")
+        return value
+
+    @field_validator("unfreeze_epochs")
+    @classmethod
+    def _within_the_run(cls, value: float | None, info: ValidationInfo) -> float | None:
+        epochs = info.data.get("epochs")
+        if value is not None and epochs is not None and value > epochs:
+            raise refuse(f"{value:g} is more than train.epochs, {epochs}, which is enough to train the output alone")
         return value
 
     @field_validator("workers", mode="before")
