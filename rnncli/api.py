@@ -19,8 +19,7 @@ from rnncli.packing import Array
 from rnncli.predicting import Cost, in_blocks, line_costs, probabilities, tag_words
 from rnncli.progress import ConsoleProgress
 from rnncli.run import Interrupted, train_run
-from rnncli.run_dir import CACHE, RunDir
-from rnncli.run_records import find_checkpoint
+from rnncli.run_dir import CACHE, RunDir, find_checkpoint
 from rnncli.sampling import Stepper, continuation, generate, prompt_ids
 from rnncli.trained import Trained, load_trained
 

@@ -171,6 +171,37 @@ class RunDir:
             yield
 
 
+def find_checkpoint(place: Path) -> Path:
+    """Return the checkpoint that a path means.
+
+    Parameters
+    ----------
+    place : Path
+        A run's folder, of which the best checkpoint is meant, or a checkpoint.
+
+    Returns
+    -------
+    Path
+        The file; it may be missing if ``place`` is.
+
+    Raises
+    ------
+    RnncliError
+        If the folder holds no checkpoint.
+    """
+    if not place.is_dir():
+        return place
+    run_dir = RunDir(place)
+    for path in (run_dir.best, run_dir.last):
+        if path.exists():
+            return path
+    raise RnncliError(
+        "holds no checkpoint (best.safetensors or last.safetensors)",
+        where=str(place),
+        remedy="Name the folder of a run, such as runs/NAME, or a checkpoint in it",
+    )
+
+
 @contextmanager
 def _without_empty_parents(folder: Path) -> Iterator[None]:
     """Remove, at the end, the folders above one that were not there before and hold nothing."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.checkpoint import load_checkpoint
-from rnncli.errors import CheckpointError, ConfigError, RnncliError, shown_on_one_line
+from rnncli.errors import CheckpointError, ConfigError, shown_on_one_line
 from rnncli.metrics_file import read_metrics
-from rnncli.run_dir import RunDir
+from rnncli.run_dir import RunDir, find_checkpoint
 from rnncli.trained import Trained, load_trained
 
 
@@ -88,37 +88,6 @@ class Cost:
     tokens_per_second: float | None
     peak_memory_mb: float | None
     steps: int
-
-
-def find_checkpoint(place: Path) -> Path:
-    """Return the checkpoint that a path means.
-
-    Parameters
-    ----------
-    place : Path
-        A run's folder, of which the best checkpoint is meant, or a checkpoint.
-
-    Returns
-    -------
-    Path
-        The file; it may be missing if ``place`` is.
-
-    Raises
-    ------
-    RnncliError
-        If the folder holds no checkpoint.
-    """
-    if not place.is_dir():
-        return place
-    run_dir = RunDir(place)
-    for path in (run_dir.best, run_dir.last):
-        if path.exists():
-            return path
-    raise RnncliError(
-        "holds no checkpoint (best.safetensors or last.safetensors)",
-        where=str(place),
-        remedy="Name the folder of a run, such as runs/NAME, or a checkpoint in it",
-    )
 
 
 def load_records(places: Sequence[Path]) -> list[RunRecord]:

@@ -12,7 +12,7 @@ from tiny_runs import tiny_config
 from rnncli import run_dir as module
 from rnncli.config import load_config
 from rnncli.errors import RnncliError
-from rnncli.run_dir import RunDir
+from rnncli.run_dir import RunDir, find_checkpoint
 
 HOLD = """
 import sys
@@ -229,3 +229,15 @@ def test_folders_made_on_the_way_go_too_unless_they_are_used(workdir):
     assert os.listdir("here/a") == ["cache"]
     assert "name too long" in refused(RunDir(Path("here/c/" + "x" * 300)))
     assert os.listdir("here") == ["a"]
+
+
+def test_a_folder_means_its_best_checkpoint_or_else_the_last(workdir):
+    run_dir = RunDir(Path("x"))
+    run_dir.root.mkdir()
+    assert find_checkpoint(run_dir.last) == run_dir.last  # whether it is there or not
+    with pytest.raises(RnncliError, match=r"^x: holds no checkpoint .* Name the folder of a run"):
+        find_checkpoint(run_dir.root)
+    run_dir.last.touch()
+    assert find_checkpoint(run_dir.root) == run_dir.last
+    run_dir.best.touch()
+    assert find_checkpoint(run_dir.root) == run_dir.best

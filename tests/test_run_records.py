@@ -10,7 +10,7 @@ from tiny_runs import jsonl
 
 from rnncli.checkpoint import load_checkpoint, save_checkpoint
 from rnncli.errors import CheckpointError, ConfigError, RnncliError
-from rnncli.run_records import cost_of, find_checkpoint, load_records
+from rnncli.run_records import cost_of, load_records
 
 
 def test_a_run_is_its_best_checkpoint_and_its_metrics(finished):
@@ -64,11 +64,6 @@ def test_what_a_run_took_is_told_by_its_newest_checkpoint(finished):
     assert cost.peak_memory_mb == max(row["peak_memory_mb"] for row in record.rows)
     (GRU / "last.safetensors").write_bytes(b"damaged")
     assert cost_of(record).steps == record.step
-
-
-def test_without_best_the_last_is_meant(finished):
-    (GRU / "best.safetensors").unlink()
-    assert find_checkpoint(GRU) == GRU / "last.safetensors"
 
 
 def test_a_checkpoint_need_not_know_its_cost(finished):

@@ -16,9 +16,7 @@ class CheckpointPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the checkpoint."""
-        from rnncli.run_records import (
-            find_checkpoint,  # with all that loads checkpoints, which completing does not need
-        )
+        from rnncli.run_dir import find_checkpoint  # with all of the config, which completing does not need
 
         path = super().convert(value, param, ctx)
         assert isinstance(path, Path)

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 from rnncli.data.readers.columns import nearest
 from rnncli.data.unlabelled import DEFAULT_COLUMN
 from rnncli.errors import ConfigError, DataError
-from rnncli.run_records import find_checkpoint
+from rnncli.run_dir import find_checkpoint
 from rnncli.trained import Trained
 
 CHECKPOINT = ".safetensors"
