@@ -12,7 +12,7 @@ from rnncli.config import RunConfig
 from rnncli.data.word_vectors import check_word_vectors
 from rnncli.errors import GradientError, RnncliError
 from rnncli.event_files import EventFile, require_tensorboard
-from rnncli.first_weights import take_first_weights
+from rnncli.first_weights import FirstWeights, take_first_weights
 from rnncli.interruption import note_interrupts
 from rnncli.joining import share_data, share_weights
 from rnncli.machine import environment, physical_cores
@@ -24,6 +24,7 @@ from rnncli.resuming import changed_keys, refuse_imported, restore_trainer
 from rnncli.run_dir import CACHE, RunDir
 from rnncli.tasks import task_of
 from rnncli.tasks.vectors import Coverage
+from rnncli.tasks.weights import Taken
 from rnncli.trained import load_trained, save_trained
 from rnncli.training import StepDone, Trainer, Validated
 from rnncli.workers.exchange import Exchange
@@ -96,6 +97,8 @@ class Summary:
     layers : list of dict
         When and how fast each layer was trained, where that is not the same for all; see
         :func:`rnncli.layer_groups.layer_plan`.
+    taken : Taken or None
+        What a run that started from another one just now has of it.
     """
 
     run_dir: Path
@@ -111,6 +114,7 @@ class Summary:
     processes: int = 1
     vectors: Coverage | None = None
     layers: list[dict[str, Any]] = field(default_factory=list)
+    taken: Taken | None = None
 
 
 def train_run(
@@ -170,7 +174,7 @@ def train_run(
         changes = changed_keys(saved.config, config, given) if saved else {}
         if not (overwrite or resume):
             run_dir.refuse_earlier_run()
-        embedding, coverage = config.model.embedding, None
+        embedding, first = config.model.embedding, FirstWeights(None, None)
         if embedding.vectors is not None and not saved:  # before the data, which may take long to read
             check_word_vectors(embedding.vectors, embedding.dim)
         with stage("start-up"):
@@ -180,9 +184,10 @@ def train_run(
             restore_trainer(trainer, saved, data, str(run_dir.last))
             run_dir.write_config(config)
         else:
-            coverage = take_first_weights(trainer, config, data)
-            if coverage is not None:
-                progress.noted(str(coverage))
+            first = take_first_weights(trainer, config, data)
+            for found in first:
+                if found is not None:
+                    progress.noted(str(found))
             run_dir.create(config)
         share_weights(exchange, trainer)
         sums = Sums(**saved.progress["sums"]) if saved else Sums()
@@ -214,8 +219,9 @@ def train_run(
         trainer.step < trainer.total_steps,
         trainer.step - first_step,
         exchange.size,
-        coverage,
+        first.vectors,
         trainer.layers,
+        first.taken,
     )
 
 

@@ -119,10 +119,10 @@ def test_options_of_other_tasks_are_refused(cli: Cli, model, tagger):
     assert "of task language_model" in cli.refused("data", "check", "m.yaml", code=2)
 
 
-def test_a_checkpoint_of_another_task_is_no_beginning(cli: Cli, model, workdir):
+def test_a_tagger_is_no_beginning_of_a_classifier(cli: Cli, tagger, workdir):
     write_csv(workdir / "a.csv")
-    write_config(workdir / "c.yaml", tiny_values("a.csv", init_from=model))
-    assert "is of task language_model" in cli.refused("train", "c.yaml", code=2)
+    write_config(workdir / "c.yaml", tiny_values("a.csv", init_from=tagger))
+    assert "is of task tagging" in cli.refused("train", "c.yaml", code=2)
 
 
 @pytest.mark.parametrize("task", ["m", "t"])

@@ -242,7 +242,7 @@ def test_weights_are_taken_by_character(workdir):
     before = {name: array.copy() for name, array in trainer.model.params.items()}
     from rnncli.tasks import task_of
 
-    task_of(second).take_weights(trainer.model, data, source, "first")
+    task_of(second).take_weights(second, trainer.model, data, source, "first")
     ours, theirs = data.codec.vocabulary, source.learned.vocabulary
     for name, axis in (("embedding.W", 0), ("output.w", 1), ("output.b", 0)):
         for token in ours.tokens:

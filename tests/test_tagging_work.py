@@ -207,7 +207,7 @@ def test_weights_are_taken_by_word_and_character(workdir):
     source = load_trained(workdir / "runs/first/last.safetensors")
     trainer, data = trainer_of(second)
     before = {name: array.copy() for name, array in trainer.model.params.items()}
-    task_of(second).take_weights(trainer.model, data, source, "first")
+    task_of(second).take_weights(second, trainer.model, data, source, "first")
     params = trainer.model.params
     for name, ours, theirs in (
         ("embedding.W", data.codec.words, source.learned.words),

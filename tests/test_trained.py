@@ -148,7 +148,7 @@ def started(folder, source, rows, **changes):
     data = load_dataset(config.data, config.seed, None)
     trainer = build_trainer(config, data)
     before = {name: array.copy() for name, array in trainer.model.params.items()}
-    TASKS["classification"].take_weights(trainer.model, data, load_trained(source), str(source))
+    TASKS["classification"].take_weights(config, trainer.model, data, load_trained(source), str(source))
     return trainer.model.params, before, data
 
 
@@ -240,7 +240,7 @@ def test_init_from_starts_a_new_run_where_resume_goes_on(tmp_path):
     """Step, moments, schedule and the order of the batches begin anew: the same weights do not make the same run."""
     path, trainer, config, data = saved_run(tmp_path)
     fresh = build_trainer(config, data)
-    TASKS["classification"].take_weights(fresh.model, data, load_trained(path), str(path))
+    TASKS["classification"].take_weights(config, fresh.model, data, load_trained(path), str(path))
     assert all(array.tobytes() == fresh.model.params[name].tobytes() for name, array in trainer.model.params.items())
     assert (fresh.step, fresh.optimizer.step_count, fresh.optimizer.state) == (0, 0, {})
     first = next(fresh.run())

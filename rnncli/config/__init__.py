@@ -56,7 +56,9 @@ class RunConfig(Section):
     seed: int = Field(default=1, ge=0, lt=2**63, description="start of every random choice")
     task: str = Field(description="what the model learns to say of a text")
     init_from: str | None = Field(
-        default=None, min_length=1, description="checkpoint whose weights to start from; tokens are matched by name"
+        default=None,
+        min_length=1,
+        description="checkpoint or run's folder whose weights to start from; tokens are matched by name",
     )
     data: Section = Field(description="the texts")
     model: ModelConfig | TaggerConfig | LanguageModelConfig = Field(description="the network")

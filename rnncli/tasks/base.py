@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rnncli.packing import Array
 from rnncli.tasks.vectors import Words
+from rnncli.tasks.weights import Taken
 from rnncli.work import Network, Work
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -95,19 +96,26 @@ class Task(Protocol):
         """Return texts that the model makes up, if the config asks for some."""
         ...
 
-    def take_weights(self, network: Any, data: Any, source: Any, where: str) -> None:
+    def take_weights(self, config: Any, network: Any, data: Any, source: Any, where: str) -> Taken:
         """Start a new model from another's weights (``init_from``).
 
         Parameters
         ----------
+        config : RunConfig
+            What the new model was made of.
         network : Network
             Changed in place.
         data
             What it will be trained on.
         source : Source
-            A checkpoint of the same task: ``model``, ``config`` and ``learned``.
+            A checkpoint of the same task or of a language model: ``model``, ``config`` and ``learned``.
         where : str
             The checkpoint's name, for messages.
+
+        Returns
+        -------
+        Taken
+            What was taken.
 
         Raises
         ------

@@ -19,8 +19,9 @@ from rnncli.ngram_counts import NgramCounts, count_ngrams
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.pretrained import Reading, take_language_model
 from rnncli.tasks.vectors import Words, count_ids
-from rnncli.tasks.weights import Source, match_keys, match_tokens, take_arrays
+from rnncli.tasks.weights import Source, Taken, match_keys, match_tokens, take_arrays
 from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE
 from rnncli.workers.exchange import Anything, Exchange
 
@@ -121,14 +122,18 @@ class Classification:
         """Return none."""
         return []
 
-    def take_weights(self, network: Model, data: Dataset, source: Source, where: str) -> None:
-        """Start from another classifier's weights.
+    def take_weights(self, config: Config, network: Model, data: Dataset, source: Source, where: str) -> Taken:
+        """Start from a language model's weights, or from another classifier's.
 
-        The embeddings are matched by token, so the vocabularies may differ; the recurrent layers must be of one shape.
-        The output layer is taken over where the labels are the same, else it stays fresh; so do the weights of n-grams
-        unless the vocabulary is the same too, as an n-gram is known by the ids of its tokens. What multiplies them must
-        be of one kind.
+        Of a classifier, the embeddings are matched by token, so the vocabularies may differ; the recurrent layers must
+        be of one shape. The output layer is taken over where the labels are the same, else it stays fresh; so do the
+        weights of n-grams unless the vocabulary is the same too, as an n-gram is known by the ids of its tokens. What
+        multiplies them must be of one kind.
         """
+        if source.config.task == "language_model":
+            tokenizer = config.data.tokenizer
+            reading = Reading(data.vocabulary, (tokenizer.kind,), tokenizer.lowercase, "data.tokenizer")
+            return take_language_model(network, config, reading, source, where)
         _refuse_other_ngrams(network.params, source, where)
         same_labels = source.learned.labels == data.labels
         by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
@@ -146,7 +151,7 @@ class Classification:
             by_token[TABLE] = match_keys(network.params[KEYS], source.model.params[KEYS])
         else:
             fresh |= {TABLE, BIAS}
-        take_arrays(network, source, where, by_token, lambda name: name not in fresh)
+        return take_arrays(network, source, where, by_token, lambda name: name not in fresh)
 
     def _work(self, config: Config, data: Dataset, model: Model) -> Classifying:
         train = config.train

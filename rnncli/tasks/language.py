@@ -23,7 +23,7 @@ from rnncli.run_dir import CACHE
 from rnncli.sampling import Stepper, generate, start_ids
 from rnncli.tasks.base import Parcel, Stored
 from rnncli.tasks.vectors import Words, count_ids
-from rnncli.tasks.weights import Matched, Source, match_tokens, take_arrays
+from rnncli.tasks.weights import Matched, Source, Taken, match_tokens, take_arrays
 from rnncli.workers.exchange import Anything, Exchange
 
 _PARTS = ("train", "valid")
@@ -137,7 +137,9 @@ class LanguageModelling:
             texts.append(data.codec.decode(ids))
         return texts
 
-    def take_weights(self, network: LanguageModel, data: Corpus, source: Source, where: str) -> None:
+    def take_weights(
+        self, config: LanguageConfig, network: LanguageModel, data: Corpus, source: Source, where: str
+    ) -> Taken:
         """Start from another language model's weights.
 
         Characters and words are matched by name, and what is new stays fresh; sub-words must be the same.
@@ -153,7 +155,7 @@ class LanguageModelling:
                 where="init_from",
                 remedy="Give data.tokenizer what that checkpoint has",
             )
-        take_arrays(network, source, where, by_token)
+        return take_arrays(network, source, where, by_token)
 
     def _work(self, config: LanguageConfig, data: Corpus, model: LanguageModel) -> LanguageWork:
         train = config.train

@@ -21,8 +21,9 @@ from rnncli.randomness import generator
 from rnncli.taggers import Tagger, build_tagger, tagger_shapes, tagger_with
 from rnncli.tagging import TaggingWork
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.pretrained import Reading, take_language_model
 from rnncli.tasks.vectors import Words, count_ids
-from rnncli.tasks.weights import Source, match_tokens, take_arrays
+from rnncli.tasks.weights import Source, Taken, match_tokens, take_arrays
 from rnncli.workers.exchange import Anything, Exchange
 
 _TEXTS = ("ids", "labels", "offsets", "forms", "unseen")
@@ -110,11 +111,18 @@ class Tagging:
         """Return none."""
         return []
 
-    def take_weights(self, network: Tagger, data: TaggingDataset, source: Source, where: str) -> None:
-        """Start from another tagger's weights.
+    def take_weights(
+        self, config: TaggingConfig, network: Tagger, data: TaggingDataset, source: Source, where: str
+    ) -> Taken:
+        """Start from a language model's weights, or from another tagger's.
 
-        Words and characters are matched by name; the output layer is taken over where the tags are the same.
+        Of a tagger, words and characters are matched by name, and the output layer is taken over where the tags are the
+        same.
         """
+        if source.config.task == "language_model":
+            lowercase = config.data.words.lowercase
+            reading = Reading(data.codec.words, ("word", "whitespace"), lowercase, "data.words")
+            return take_language_model(network, config, reading, source, where)
         ours, theirs = data.codec, source.learned
         by_token = {"embedding.W": match_tokens(ours.words, theirs.words)}
         if ours.characters is not None and theirs.characters is not None:
@@ -126,7 +134,7 @@ class Tagging:
                 remedy="Give data.spelling what that checkpoint has",
             )
         same_tags = ours.tags == theirs.tags
-        take_arrays(network, source, where, by_token, lambda name: same_tags or not name.startswith("output."))
+        return take_arrays(network, source, where, by_token, lambda name: same_tags or not name.startswith("output."))
 
     def _work(self, config: TaggingConfig, data: TaggingDataset, model: Tagger) -> TaggingWork:
         train = config.train

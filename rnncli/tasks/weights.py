@@ -1,6 +1,7 @@
 """A new model that starts from another's weights (``init_from``)."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from rnncli.errors import ConfigError
 from rnncli.packing import Array, IntArray
 
 Matched = tuple[IntArray, IntArray]  # ids of ours, and of theirs, that stand for the same token
+ENOUGH = 0.5  # of the tokens: fewer are said to be few
 
 
 class Source(Protocol):
@@ -23,13 +25,46 @@ class Source(Protocol):
     def learned(self) -> Any: ...  # noqa: D102
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a new model has from another one.
+
+    Attributes
+    ----------
+    path : str
+        The checkpoint.
+    tokens, tokens_found : int
+        Rows of the embedding, that of unknown tokens among them; those that are the other model's.
+    taken, fresh : tuple of str
+        The names of the arrays of which something was taken, and of those that are as they were drawn.
+    """
+
+    path: str
+    tokens: int
+    tokens_found: int
+    taken: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        share = self.tokens_found / self.tokens
+        found = f"{'only ' if share < ENOUGH else ''}{self.tokens_found:,} of {self.tokens:,} tokens ({share:.1%})"
+        if self.tokens_found == self.tokens:
+            found = f"all {self.tokens:,} tokens"
+        names = (*self.taken, *self.fresh)
+        taken = _parts(self.taken, names)
+        fresh = [part for part in _parts(self.fresh, names) if part not in taken]
+        said = ", ".join([found, *(part for part in taken if part != "embedding")])
+        return f"started from {self.path}: {said}" + (f"; fresh: {', '.join(fresh)}" if fresh else "")
+
+
 def take_arrays(
     network: Any,
     source: Source,
     where: str,
     by_token: Mapping[str, Matched],
     wanted: Callable[[str], bool] = lambda name: True,
-) -> None:
+) -> Taken:
     """Put another model's weights into a new one.
 
     Parameters
@@ -45,6 +80,11 @@ def take_arrays(
         theirs. Those are taken over, the others stay fresh.
     wanted : callable
         Says of the name of an array whether to take it; the others stay fresh and need not fit.
+
+    Returns
+    -------
+    Taken
+        What was taken.
 
     Raises
     ------
@@ -82,6 +122,10 @@ def take_arrays(
             np.moveaxis(array, axis, 0)[ours] = np.moveaxis(given, axis, 0)[others]
         else:
             array[...] = given
+    tokens = len(network.params["embedding.W"])
+    found = len(by_token["embedding.W"][0]) if "embedding.W" in by_token else tokens
+    taken, fresh = (tuple(name for name in network.params if wanted(name) is of) for of in (True, False))
+    return Taken(where, tokens, found, taken, fresh)
 
 
 def match_keys(ours: Array, theirs: Array) -> Matched:
@@ -103,3 +147,18 @@ def _does_not_fit(where: str, name: str, theirs: tuple[int, ...] | None, ours: t
         where="init_from",
         remedy="Give the model section the sizes of that checkpoint",
     )
+
+
+def _parts(names: tuple[str, ...], model: tuple[str, ...]) -> list[str]:
+    """Return what to call the parts that arrays belong to, of a model whose arrays have those names."""
+    parts = []
+    for name in names:
+        head, second = name.split(".")[:2]
+        part = head.replace("ngrams", "n-grams").replace("rnn", "layer ")
+        if head.startswith("rnn"):
+            here, whole = (
+                {other.split(".")[1] for other in some if other.startswith(f"{head}.")} for some in (names, model)
+            )
+            part += "" if here == whole else {"fwd": " forward", "bwd": " backward"}[second]
+        parts.append(part)
+    return list(dict.fromkeys(parts))
