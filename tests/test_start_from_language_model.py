@@ -139,12 +139,12 @@ SECOND = tuple(name.replace("0", "1") for name in LAYER)
 @pytest.mark.parametrize(
     ("theirs", "ours", "shown"),
     [
-        (TWO, {"layers": 1}, "layer 0; fresh: output"),
-        (TWO, {"layers": 2}, "layer 0, layer 1; fresh: output"),
-        (TWO, {"layers": 3}, "layer 0, layer 1; fresh: layer 2, output"),
-        (TWO, {"layers": 2, "bidirectional": True}, "layer 0 forward; fresh: layer 0 backward, layer 1, output"),
-        ({"cell": "lstm", "hidden": [8, 4]}, {"layers": 2}, "layer 0; fresh: layer 1, output"),
-        ({"cell": "lstm", "hidden": [8, 4, 8]}, {"layers": 3}, "layer 0; fresh: layer 1, layer 2, output"),
+        (TWO, {"layers": 1}, "rnn0; fresh: output"),
+        (TWO, {"layers": 2}, "rnn0, rnn1; fresh: output"),
+        (TWO, {"layers": 3}, "rnn0, rnn1; fresh: rnn2, output"),
+        (TWO, {"layers": 2, "bidirectional": True}, "rnn0.fwd; fresh: rnn0.bwd, rnn1, output"),
+        ({"cell": "lstm", "hidden": [8, 4]}, {"layers": 2}, "rnn0; fresh: rnn1, output"),
+        ({"cell": "lstm", "hidden": [8, 4, 8]}, {"layers": 3}, "rnn0; fresh: rnn1, rnn2, output"),
     ],
     ids=str,
 )
@@ -165,7 +165,7 @@ def test_what_stands_beside_the_layers_stays_fresh(workdir):
     model = {"ngrams": {"min_count": 2, "naive_bayes": "start"}, "pooling": ["mean", "attention"]}
     before, trainer, _, taken = started(classifier(model=model))
     assert all(same(trainer.model.params, before, KEYS, TABLE, BIAS, "attention.w", "output.w"))
-    assert str(taken).endswith("layer 0; fresh: attention, output, n-grams")
+    assert str(taken).endswith("rnn0; fresh: attention, output, ngrams")
 
 
 # ---- tokens --------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_a_model_without_one_of_the_tokens_is_refused(workdir):
 )
 def test_few_tokens_are_said_to_be_few(found, tokens, said):
     taken = Taken("x", tokens, found, ("embedding.W", *LAYER), ("output.w", "output.b"))
-    assert str(taken) == f"started from x: {said}, layer 0; fresh: output"
+    assert str(taken) == f"started from x: {said}, rnn0; fresh: output"
 
 
 # ---- sizes ---------------------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_a_tagger_starts_with_its_words_and_the_forward_half(workdir, data, mode
     assert (Wx[4:] == before["rnn0.fwd.Wx"][4:]).all()
     assert all(same(params, source, "rnn0.fwd.Wh", "rnn0.fwd.b"))
     assert all(same(params, before, *taken.fresh))
-    layer = ["layer 0 forward", "layer 0 backward"] if both else ["layer 0"]
+    layer = ["rnn0.fwd", "rnn0.bwd"] if both else ["rnn0"]
     fresh = [*(["spelling"] if data else []), *layer[1:], "output"]
     assert str(taken).endswith(f"%), {layer[0]}; fresh: {', '.join(fresh)}")
 
@@ -461,16 +461,16 @@ def test_a_run_from_a_language_model_is_resumed_in_the_same_bits(cli, lm, config
 def test_a_run_of_the_same_task_says_so_in_the_same_way(cli, lm, config):
     assert cli("train", config).code == 0
     from_it = ("--set", "name=d", "--set", "init_from=runs/c")
-    assert cli("train", config, *from_it).err.splitlines()[0].endswith(" tokens, layer 0, output")
+    assert cli("train", config, *from_it).err.splitlines()[0].endswith(" tokens, rnn0, output")
     values = tiny_values(write_csv(Path("b.csv"), repeats=2), name="e", init_from="runs/c/last.safetensors")
     first = cli("train", write_config(Path("e.yaml"), values)).err.splitlines()[0]
     assert first.startswith("started from runs/c/last.safetensors: ")
-    assert first.endswith("%), layer 0, output")
+    assert first.endswith("%), rnn0, output")
     values = language_values("prose.txt", name="f", init_from=lm, data={"tokenizer": WORDS}, model={"rnn": GRU})
     values["model"]["embedding"]["dim"] = 8
     first = cli("train", write_config(Path("f.yaml"), values)).err.splitlines()[0]
     assert first.startswith("started from runs/lm/best.safetensors: all ")
-    assert first.endswith(" tokens, layer 0, output")
+    assert first.endswith(" tokens, rnn0, output")
 
 
 def test_what_is_no_beginning_is_refused(cli, lm, config):

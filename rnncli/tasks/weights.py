@@ -150,15 +150,12 @@ def _does_not_fit(where: str, name: str, theirs: tuple[int, ...] | None, ours: t
 
 
 def _parts(names: tuple[str, ...], model: tuple[str, ...]) -> list[str]:
-    """Return what to call the parts that arrays belong to, of a model whose arrays have those names."""
+    """Return the parts that arrays belong to, of a model whose arrays have those names: ``rnn0`` or ``rnn0.fwd``."""
+    directions = [{tuple(name.split(".")[:2]) for name in some} for some in (names, model)]
     parts = []
     for name in names:
-        head, second = name.split(".")[:2]
-        part = head.replace("ngrams", "n-grams").replace("rnn", "layer ")
-        if head.startswith("rnn"):
-            here, whole = (
-                {other.split(".")[1] for other in some if other.startswith(f"{head}.")} for some in (names, model)
-            )
-            part += "" if here == whole else {"fwd": " forward", "bwd": " backward"}[second]
-        parts.append(part)
+        head, direction = name.split(".")[:2]
+        here, whole = ([pair for pair in pairs if pair[0] == head] for pairs in directions)
+        half = head.startswith("rnn") and len(here) < len(whole)
+        parts.append(f"{head}.{direction}" if half else head)
     return list(dict.fromkeys(parts))
