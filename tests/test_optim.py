@@ -158,6 +158,26 @@ def test_state_is_named_by_moment_and_parameter():
     assert not params["b"].any()
 
 
+def test_an_array_that_starts_late_moves_as_one_that_starts_then():
+    """Its updates are numbered from its own first; by the run's number, Adam's first step would be 3.2 lr long."""
+    w, grads = rng().normal(size=5), rng(1).normal(size=(7, 5))
+    params, optimizer = {"late": w.copy(), "early": w.copy()}, Optimizer(Adam(0.8, 0.95, 1e-3), delays={"late": 3})
+    for number, grad in enumerate(grads):
+        assert optimizer.resting == ({"late"} if number < 3 else set())
+        optimizer.step(params, {name: grad for name in params if name not in optimizer.resting}, LR)
+    expected = adam_of_the_paper(w, grads[3:], LR, 0.8, 0.95, 1e-3)
+    np.testing.assert_allclose(params["late"], expected, rtol=1e-12)
+    np.testing.assert_allclose(params["early"], adam_of_the_paper(w, grads, LR, 0.8, 0.95, 1e-3), rtol=1e-12)
+
+
+def test_each_array_has_its_part_of_the_rate():
+    w, grad = np.ones(3), np.array([1.0, -2.0, 3.0])
+    params, optimizer = {"a": w.copy(), "b": w.copy()}, Optimizer(SGD(0.0), factors={"b": 0.25})
+    optimizer.step(params, {"a": grad, "b": grad}, LR)
+    np.testing.assert_array_equal(params["a"], w - LR * grad)
+    np.testing.assert_array_equal(params["b"], w - LR * 0.25 * grad)
+
+
 def test_the_norm_counts_sparse_rows():
     grads = {"a": np.array([3.0, 0.0]), "w": SparseRows(np.array([7]), np.array([[0.0, 4.0]]))}
     assert squared_norm(grads) == pytest.approx(25.0)

@@ -120,6 +120,31 @@ def test_what_is_moved_by_one_rank_is_moved_for_all(size, shares_memory):
             np.testing.assert_array_equal(params[name], array)
 
 
+@pytest.mark.parametrize("resting", [{"a"}, {"b", "embedding.W"}, {"a", "b", "c"}, set(SHAPES)], ids=sorted)
+@pytest.mark.parametrize("size", [2, 3, 40])
+def test_what_rests_is_not_sent_and_changes_nobodys_part(size, resting):
+    whole, ownership = (Ownership.of(arrays(0), SPARSE, names) for names in (set(), resting))
+    for rank in range(size):
+        parts = {name: piece for name, piece in whole.pieces(rank, size).items() if name not in resting}
+        assert ownership.pieces(rank, size) == parts
+
+    def work(exchange):
+        params = arrays(1)
+        grads = {name: grad for name, grad in gradients(exchange.rank).items() if name not in resting}
+        moved = sum_gradients(grads, ownership, exchange)
+        for name, grad in moved.items():
+            params[name] -= dense(grad, SHAPES[name])
+        publish(params, moved, ownership, exchange)
+        return params
+
+    first, *others = on_every_rank(size, work)
+    for name, before in arrays(1).items():
+        total = sum(dense(gradients(rank)[name], SHAPES[name]) for rank in range(size))
+        expected = before if name in resting else before - total
+        np.testing.assert_allclose(first[name], expected, rtol=1e-4, atol=1e-5)
+        assert all(params[name].tobytes() == first[name].tobytes() for params in others)
+
+
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_rank_0_collects_what_the_others_kept(size):
     ownership = Ownership.of(arrays(0), SPARSE)
