@@ -13,6 +13,7 @@ from rnncli.figures import FIGURES
 from rnncli.language_metrics import bits_per_character, perplexity
 from rnncli.language_models import LanguageModel
 from rnncli.language_scoring import score_text
+from rnncli.layers.sampled import Candidates, draw_classes
 from rnncli.packing import Array, IntArray
 from rnncli.postmortem import explain_plainly
 from rnncli.profiling import stage
@@ -42,6 +43,10 @@ class LanguageWork:
         How likely a stream is to begin a window with a state of zero, as texts to be scored or continued do.
     smoothing : float
         Of what comes next, in the training loss.
+    sampled : int or None
+        How many tokens that do not come in a window are scored in training; None: all are.
+    weights : ndarray of shape (V,) or None
+        What the probability of these to be drawn is in proportion to.
     carried : dict of str to ndarray
         The streams' state: ``h0`` and, for a cell that has it, ``c0`` of the first layer, (N, H), and so on. A rank
         has that of its own streams up to date.
@@ -55,6 +60,8 @@ class LanguageWork:
     steps: int
     forget: float = 0.0
     smoothing: float = 0.0
+    sampled: int | None = None
+    weights: Array | None = None
     carried: dict[str, Array] = field(default_factory=dict)
     figures: ClassVar = FIGURES["language_model"]
     _after: tuple[slice, list[State]] | None = None
@@ -145,6 +152,12 @@ class LanguageWork:
         out, cache, loss, _ = self._pass(self._window(int(items[0])), 0, self.streams, rng)
         return explain_plainly(self.model.params, out, self.model.backward(loss, cache))
 
+    def draw(self, targets: IntArray, rng: np.random.Generator) -> Candidates | None:
+        """Return the tokens that are scored in a window with these to come; None stands for all."""
+        if self.sampled is None or self.weights is None:
+            return None
+        return draw_classes(np.unique(targets), self.weights, self.sampled, rng)
+
     def _pass(self, window: Window, first: int, end: int, rng: np.random.Generator) -> Any:
         """Read a window of some streams, and compute their share in its mean loss."""
         inputs, targets = window.inputs[first:end], window.targets[first:end]
@@ -157,9 +170,10 @@ class LanguageWork:
             (self.carried[f"h{layer}"][first:end], self.carried[f"c{layer}"][first:end] if cell else None)
             for layer, cell in enumerate([self.model.cell.has_cell_state] * self.model.layers)
         ]
+        candidates = self.draw(window.targets, rng)  # of all streams: the same on every rank
         out, after, cache = self.model.forward(steps, state, rng, masks)
         with stage("output"):
-            loss = self.model.loss(out, steps.y, window.inputs.size, self.smoothing)
+            loss = self.model.loss(out, steps.y, window.inputs.size, self.smoothing, candidates)
             loss = loss._replace(loss=loss.loss + self.model.penalty(cache))
         return out, cache, loss, after
 

@@ -17,6 +17,7 @@ from rnncli.layer_groups import lowest_layer
 from rnncli.layers.dropping import draw_state_masks, drop, drop_state_weights, undrop, undrop_state_weights
 from rnncli.layers.output import OutputLoss, affine_softmax_loss, affine_softmax_nats
 from rnncli.layers.recurrent import Cell
+from rnncli.layers.sampled import Candidates, sampled_softmax_loss
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
 from rnncli.penalized import Penalties, penalize, penalize_backward
@@ -56,6 +57,8 @@ class LanguageModel:
         The weights; without ``output.w`` the output layer has those of the embedding.
     frozen : tuple of str
         Those that training leaves alone: none, or the embedding, if the output layer does not have its weights.
+    sampled : bool
+        Whether the training loss is over some of the tokens each step.
     """
 
     cell: Cell
@@ -69,6 +72,7 @@ class LanguageModel:
     penalties: Penalties
     params: dict[str, Array]
     frozen: tuple[str, ...] = ()
+    sampled: bool = False
 
     @property
     def tied(self) -> bool:
@@ -78,7 +82,8 @@ class LanguageModel:
     @property
     def sparse(self) -> tuple[str, ...]:
         """The weights whose gradients are ``SparseRows``: the embedding, unless every token's row gets a gradient."""
-        return () if self.tied or "embedding.W" in self.frozen else ("embedding.W",)
+        every = self.tied and not self.sampled
+        return () if every or "embedding.W" in self.frozen else ("embedding.W",)
 
     @property
     def sizes(self) -> list[int]:
@@ -160,7 +165,14 @@ class LanguageModel:
             penalties = self._penalties(h, out, steps, masks if rnn is not None else None)
         return out, after, (embedded, weight_masks, run, mask, penalties)
 
-    def loss(self, out: Array, y: IntArray, count: int | None = None, smoothing: float = 0.0) -> OutputLoss:
+    def loss(
+        self,
+        out: Array,
+        y: IntArray,
+        count: int | None = None,
+        smoothing: float = 0.0,
+        candidates: Candidates | None = None,
+    ) -> OutputLoss:
         """Compute the loss and its gradients by what :meth:`forward` gave and by the output layer's weights.
 
         Parameters
@@ -173,12 +185,16 @@ class LanguageModel:
             Tokens to take the mean over; R when not given.
         smoothing : float
             Of what comes next; see :mod:`rnncli.layers.losses`.
+        candidates : Candidates, optional
+            The tokens that are scored, if not all are; without smoothing.
 
         Returns
         -------
         OutputLoss
             In nats.
         """
+        if candidates is not None:
+            return sampled_softmax_loss(out, *self.output(), y, candidates, count)
         return affine_softmax_loss(out, *self.output(), y, count, smoothing=smoothing)
 
     def nats(self, out: Array, y: IntArray) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
@@ -207,8 +223,8 @@ class LanguageModel:
             One gradient for every parameter that is trained.
         """
         embedded, weight_masks, run, mask, ((_, of_out), (_, of_states)) = cache
-        grads: dict[str, Gradient] = {"output.b": loss.db}
         with stage("output"):
+            grads: dict[str, Gradient] = self._output_gradients(loss)
             more = penalize_backward(of_out)
             dh = undrop(loss.dx if more is None else loss.dx + more, mask)
             more = penalize_backward(of_states)
@@ -219,12 +235,12 @@ class LanguageModel:
         layers = undrop_state_weights(layers, weight_masks and weight_masks[lowest:])
         for layer, (own,) in enumerate(layers, start=lowest):
             grads |= dict(zip(layer_names(self.cell, f"rnn{layer}.fwd"), own, strict=True))
-        if not self.tied:
-            grads["output.w"] = loss.dw
         if "embedding.W" in wanted:
             with stage("embedding"):
                 tokens, rows = embed_backward(dx, embedded)
-                if self.tied:
+                if self.tied and loss.classes is not None:
+                    grads["embedding.W"] = _joined(tokens, rows, loss.classes, loss.dw.T)
+                elif self.tied:
                     dW = np.ascontiguousarray(loss.dw.T)
                     dW[tokens] += rows
                     grads["embedding.W"] = dW
@@ -242,6 +258,17 @@ class LanguageModel:
         w = self.params["embedding.W"].T if self.tied else self.params["output.w"]
         return w, self.params["output.b"]
 
+    def _output_gradients(self, loss: OutputLoss) -> dict[str, Gradient]:
+        """Return the gradients of the output layer's own weights, in which tokens that were not scored have zeros."""
+        dw, db = loss.dw, loss.db
+        if loss.classes is not None:
+            db = np.zeros_like(self.params["output.b"])
+            db[loss.classes] = loss.db
+        if loss.classes is not None and not self.tied:
+            dw = np.zeros_like(self.params["output.w"])
+            dw[:, loss.classes] = loss.dw
+        return {"output.b": db} if self.tied else {"output.b": db, "output.w": dw}
+
     def _penalties(self, h: Array, out: Array, steps: Steps, masks: Masks | None) -> tuple[Any, Any]:
         """Return the penalty of what the output layer gets, and that of how states change, each with its cache."""
         if masks is None:
@@ -254,6 +281,15 @@ class LanguageModel:
 
     def _weights(self) -> list[list[list[Array]]]:
         return [[[self.params[name] for name in layer_names(self.cell, f"rnn{n}.fwd")]] for n in range(self.layers)]
+
+
+def _joined(tokens: IntArray, rows: Array, others: IntArray, more: Array) -> SparseRows:
+    """Return the sum of two gradients that come by rows; in neither a row is there twice."""
+    every = np.union1d(tokens, others)
+    values = np.zeros((len(every), rows.shape[1]), rows.dtype)
+    values[np.searchsorted(every, others)] = more
+    values[np.searchsorted(every, tokens)] += rows
+    return SparseRows(every, values)
 
 
 def _begin(state: Array, steps: Steps) -> Array:

@@ -8,7 +8,8 @@ from tiny_runs import Silent, digest_of
 from tiny_tasks import language_config, trainer_of, write_text
 
 from rnncli.data.language.steps import make_steps
-from rnncli.errors import GradientError
+from rnncli.data.language.windows import lm_windows
+from rnncli.errors import ConfigError, GradientError
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.team import Member
@@ -51,7 +52,14 @@ def test_it_learns(text):
     assert 0.6 < figures["accuracy"] < 1
 
 
-@pytest.mark.parametrize("changes", [{}, {"model": RICH, "data": DOCUMENTS}], ids=["plain", "rich"])
+SAMPLED = {"train": {"sampled_softmax": 5}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"model": RICH, "data": DOCUMENTS}, SAMPLED, {"model": RICH, **SAMPLED}],
+    ids=["plain", "rich", "sampled", "rich, sampled"],
+)
 def test_the_same_seed_gives_the_same_bits(text, changes):
     runs = [trainer_of(language_config(text, **changes))[0] for _ in range(2)]
     events = [list(trainer.run()) for trainer in runs]
@@ -90,10 +98,15 @@ def test_a_fresh_start_is_one_for_some_streams_and_all_of_a_window(text):
 
 @pytest.mark.parametrize("shares_memory", [True, False])
 @pytest.mark.parametrize("size", [2, 3, 6])
-def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory):
+@pytest.mark.parametrize(
+    "loss", [{"label_smoothing": 0.2}, {"sampled_softmax": 5}, {"sampled_softmax": 5, "tied": False}]
+)
+def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory, loss):
     """Four streams: of six ranks two have none. Every kind of dropout, documents and fresh starts."""
-    train = {"batch_size": 4, "forget": 0.2, "average": 0.9, "label_smoothing": 0.2}
-    config = language_config(text, model=RICH, data=DOCUMENTS, train=train)
+    model = {**RICH, "tied": loss.get("tied", True)}
+    loss = {key: value for key, value in loss.items() if key != "tied"}
+    train = {"batch_size": 4, "forget": 0.2, "average": 0.9, **loss}
+    config = language_config(text, model=model, data=DOCUMENTS, train=train)
     trainer, _ = trainer_of(config)
     params = {name: array.astype(np.float64) for name, array in trainer.model.params.items()}
 
@@ -129,10 +142,11 @@ def test_steps_do_not_depend_on_how_many_share_them(text, size, shares_memory):
         np.testing.assert_allclose(found[name], array, rtol=1e-7, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.parametrize("stop", [1, 7, 12])
-def test_a_resumed_run_ends_in_the_same_bits(text, stop):
+@pytest.mark.parametrize(("stop", "sampled"), [(1, None), (7, None), (12, None), (7, 5)])
+def test_a_resumed_run_ends_in_the_same_bits(text, stop, sampled):
     """Also from the middle of an epoch, with a state carried and mean weights."""
-    changes = {"model": RICH, "data": DOCUMENTS, "train": {"average": 0.95, "forget": 0.1, "checkpoint_every_steps": 1}}
+    train = {"average": 0.95, "forget": 0.1, "checkpoint_every_steps": 1, "sampled_softmax": sampled}
+    changes = {"model": RICH, "data": DOCUMENTS, "train": train}
     config = language_config(text, **changes)
     straight = RunDir(text.parent / "straight")
     train_run(config, straight, Silent())
@@ -158,6 +172,40 @@ def test_a_resumed_run_ends_in_the_same_bits(text, stop):
     assert {name for name in one.arrays if name.startswith("carried/")} == {
         f"carried/{s}{i}" for s in "hc" for i in (0, 1)
     }
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_it_learns_from_some_of_the_tokens_what_it_would_from_all(text, tied):
+    model = {"embedding": {"dim": 24}, "rnn": {"cell": "lstm", "hidden": 24}, "tied": tied}
+    losses = []
+    for sampled in (None, 6):
+        config = language_config(text, train={"epochs": 12, "sampled_softmax": sampled, "window": 4}, model=model)
+        *_, last = (event for event in trainer_of(config)[0].run() if isinstance(event, Validated))
+        losses.append(last.figures["loss"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], abs=0.1)
+
+
+def test_the_rows_of_tokens_that_are_neither_read_nor_scored_stay(text):
+    data = {"tokenizer": {"kind": "whitespace", "min_count": 1}}
+    train = {"batch_size": 1, "window": 3, "sampled_softmax": 2}
+    for tied in (True, False):
+        config = language_config(text, data=data, train=train, model={"embedding": {"dim": 8}, "tied": tied})
+        trainer, _ = trainer_of(config)
+        part = trainer.work.compute(np.array([0]), np.random.default_rng(1), 0, 1)
+        window = next(lm_windows(trainer.work.train.tokens, 1, 3))
+        scored = trainer.work.draw(window.targets, np.random.default_rng(1)).classes
+        assert len(scored) == len(np.unique(window.targets)) + 2 < len(trainer.model.params["output.b"])
+        assert np.flatnonzero(part.grads["output.b"]).tolist() == scored.tolist()
+        if tied:
+            assert part.grads["embedding.W"].rows.tolist() == np.union1d(scored, window.inputs).tolist()
+        else:
+            assert np.flatnonzero(part.grads["output.w"].any(axis=0)).tolist() == scored.tolist()
+
+
+def test_more_tokens_than_there_are_cannot_be_drawn(text):
+    with pytest.raises(ConfigError, match=r"train\.sampled_softmax: 5,000 tokens cannot be drawn of \d+\. Lower it"):
+        trainer_of(language_config(text, train={"sampled_softmax": 5000}))
 
 
 def test_two_processes_train_and_are_resumed(text):
@@ -225,8 +273,6 @@ def test_samples_go_to_the_log_at_each_validation(text):
 def test_a_text_too_short_for_its_streams_is_refused(workdir):
     path = workdir / "a.txt"
     path.write_text("abcdefghij")
-    from rnncli.errors import ConfigError
-
     with pytest.raises(ConfigError, match=r"train\.batch_size"):
         trainer_of(language_config(path, train={"batch_size": 64}))
 

@@ -36,6 +36,7 @@ from rnncli.layers import (
     pooling,
     recurrent,
     rnn,
+    sampled,
     sequence,
 )
 from rnncli.models import Model
@@ -933,6 +934,29 @@ PLANTS = [
     ),
     plant("output blocks overwrite dw", output.affine_softmax_loss, "dw += rows.T", "dw = rows.T", BLOCKS),
     plant("a block's scores not scaled", output.affine_softmax_loss, "scores *= scale", "pass", BLOCKS),
+    plant(
+        "what was drawn counted once, not for all it stands for",
+        sampled.sampled_softmax_loss,
+        "b[classes] + shift.astype(b.dtype)",
+        "b[classes]",
+        "sampled softmax: of all classes = full, of some = written out",
+    ),
+    plant(
+        "columns of other tokens for those that were scored",
+        LanguageModel._output_gradients,
+        "dw[:, loss.classes]",
+        "dw[:, : len(loss.classes)]",
+        "language model: lstm, some tokens scored",
+        inputs="output.w",
+    ),
+    plant(
+        "a token that is read and scored has one of two gradients",
+        language_models._joined,
+        "+= rows",
+        "= rows",
+        "language model: lstm, some tokens scored, tied",
+        inputs="embedding.W",
+    ),
     # ---- taggers
     plant(
         "words of one form not added up",

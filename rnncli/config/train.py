@@ -144,10 +144,25 @@ class LanguageTrainConfig(LoopConfig):
         le=1,
         description="chance of each part to begin a step with a fresh state, as texts to be scored or continued do",
     )
+    sampled_softmax: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**7,
+        description="tokens drawn each step that are scored besides those that come in it, in training; null: all are",
+    )
     samples: int = Field(default=0, ge=0, le=100, description="texts to write to the log at each validation")
     sample_length: int | None = Field(
         default=None, ge=1, le=10**6, description="tokens of each of them; null: 300; needs samples"
     )
+
+    @field_validator("sampled_softmax")
+    @classmethod
+    def _without_smoothing(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("label_smoothing"):
+            raise refuse(
+                "excludes train.label_smoothing, which needs the scores of all tokens; set one of them to its default"
+            )
+        return value
 
     @field_validator("sample_length")
     @classmethod

@@ -99,7 +99,8 @@ def _language_case(work: LanguageWork, rng: np.random.Generator) -> LanguageCase
     ]
     inputs = ids[:, :-1]
     starts = document_starts(inputs, work.end_of_text)
-    return LanguageCase(model, inputs, ids[:, 1:], starts, state, int(rng.integers(2**32)), work.smoothing)
+    candidates = work.draw(ids[:, 1:], rng)
+    return LanguageCase(model, inputs, ids[:, 1:], starts, state, int(rng.integers(2**32)), work.smoothing, candidates)
 
 
 def short_texts(texts: EncodedTexts, rng: np.random.Generator) -> EncodedTexts:

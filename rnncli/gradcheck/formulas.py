@@ -21,6 +21,7 @@ from rnncli.layers import (
     temporal_softmax_loss,
 )
 from rnncli.layers.output import affine_softmax_loss
+from rnncli.layers.sampled import Candidates, draw_classes, sampled_softmax_loss
 from rnncli.packing import Array, make_packing, pack, unpack
 
 
@@ -114,10 +115,31 @@ def _losses(rng: np.random.Generator) -> Pairs:
     yield "temporal, per token", per_token, total / sum(LENGTHS)
 
 
+def _sampled(rng: np.random.Generator) -> Pairs:
+    x, w, b, y = (
+        rng.standard_normal((5, 2)),
+        rng.standard_normal((2, 6)),
+        rng.standard_normal(6),
+        np.array([3, 1] * 2 + [1]),
+    )
+    full = affine_softmax_loss(x, w, b, y)
+    every = draw_classes(np.unique(y), np.ones(6), 6, rng)
+    for name, ours, theirs in zip(full._fields, sampled_softmax_loss(x, w, b, y, every), full, strict=True):
+        if theirs is not None:
+            yield f"all classes drawn, {name}", np.asarray(ours), np.asarray(theirs)
+    # Of the classes 0, 2, 4 and 5 two were drawn, each of which stands for two.
+    few = Candidates(np.array([1, 2, 3, 5]), np.log([1, 2, 1, 2]))
+    scores = np.exp(x @ w + b)
+    total = scores[:, 1] + scores[:, 3] + 2 * (scores[:, 2] + scores[:, 5])
+    loss = np.mean(np.log(total) - np.log(scores[np.arange(5), y]))
+    yield "two of four drawn", sampled_softmax_loss(x, w, b, y, few).loss, loss
+
+
 CHECKS = (
     IdentityCheck("packing: unpacked = packed, zero beyond each length", _packing),
     IdentityCheck("pooling: packed = each sequence alone", _pooling),
     IdentityCheck("penalties: packed = written out", _penalties),
     IdentityCheck("dropout: kept elements divided by 1 - rate", _dropout),
     IdentityCheck("losses: stable form = written out", _losses),
+    IdentityCheck("sampled softmax: of all classes = full, of some = written out", _sampled),
 )

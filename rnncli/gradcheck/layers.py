@@ -38,6 +38,7 @@ from rnncli.layers import (
 )
 from rnncli.layers.losses import masked_softmax_loss
 from rnncli.layers.output import affine_softmax_loss
+from rnncli.layers.sampled import draw_classes, sampled_softmax_loss
 from rnncli.packing import LARGE_GROUP, Array, make_packing
 
 
@@ -170,6 +171,25 @@ def _output(
     return Case({name: rng.standard_normal(shape) for name, shape in shapes.items()}, forward, backward)
 
 
+def _sampled(rng: np.random.Generator, *, transposed: bool) -> Case:
+    """Wrap an output layer of 9 classes of which 3 come and 2 are drawn; a loss that is not over all of them."""
+    y = rng.permutation([5, 5, 2, 8, 2, 5, 8])
+    candidates = draw_classes(np.unique(y), rng.uniform(1, 4, 9), 2, rng)
+    shapes = {"x": (7, 3), "w": (9, 3) if transposed else (3, 9), "b": (9,)}
+
+    def forward(inputs: Inputs) -> tuple[list[Array], Any]:
+        x, w, b = inputs.values()
+        found = sampled_softmax_loss(x, w.T if transposed else w, b, y, candidates, 11)
+        return [np.array(found.loss)], found
+
+    def backward(douts: Sequence[Array], found: Any) -> Inputs:
+        dw, db = np.zeros((3, 9)), np.zeros(9)
+        dw[:, found.classes], db[found.classes] = found.dw, found.db
+        return {"x": douts[0] * found.dx, "w": douts[0] * (dw.T if transposed else dw), "b": douts[0] * db}
+
+    return Case({name: rng.standard_normal(shape) for name, shape in shapes.items()}, forward, backward)
+
+
 def _masked(rng: np.random.Generator) -> Case:
     mask = np.array([True, False, True, True, False])
     y = np.array([2, 9, 1, 0, 3])  # where it does not count, a class may be none of them
@@ -201,4 +221,6 @@ CHECKS = (
     GradientCheck("output layer with its loss", partial(_output, block=1000, count=None, transposed=False)),
     GradientCheck("output layer, in blocks, tied", partial(_output, block=9, count=11, transposed=True)),
     GradientCheck("output layer, smoothed", partial(_output, block=9, count=11, transposed=False, smoothing=0.2)),
+    GradientCheck("output layer, some classes", partial(_sampled, transposed=False), limit=30),
+    GradientCheck("output layer, some classes, tied", partial(_sampled, transposed=True), limit=30),
 )

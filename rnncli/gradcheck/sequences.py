@@ -13,6 +13,7 @@ from rnncli.data.tagging.batches import FormBatch, TaggedBatch
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
 from rnncli.gradcheck.models import dense_gradient, unsettle
 from rnncli.language_models import LanguageModel, build_language_model
+from rnncli.layers.sampled import Candidates, draw_classes
 from rnncli.packing import Array, IntArray, make_packing
 from rnncli.stacks import State
 from rnncli.taggers import Tagger, build_tagger, tagger_shapes
@@ -35,6 +36,7 @@ class LanguageCase:
     state: list[State]
     dropout_seed: int
     smoothing: float = 0.0
+    candidates: Candidates | None = None
 
     def steps(self) -> tuple[Steps, Masks]:
         """Return the window, packed."""
@@ -60,7 +62,7 @@ def language_case(given: LanguageCase) -> Case:
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         assert inputs is model.params
         out, _, cache = model.forward(steps, given.state, np.random.default_rng(given.dropout_seed), masks)
-        loss = model.loss(out, steps.y, smoothing=given.smoothing)
+        loss = model.loss(out, steps.y, smoothing=given.smoothing, candidates=given.candidates)
         return [np.array(loss.loss + model.penalty(cache))], (loss, cache)
 
     def backward(douts: Sequence[Array], cache: Any) -> Inputs:
@@ -68,7 +70,10 @@ def language_case(given: LanguageCase) -> Case:
         dense = {name: dense_gradient(name, grad, model.params[name].shape) for name, grad in grads.items()}
         return {name: douts[0] * grad for name, grad in dense.items()}
 
-    rows = {} if model.tied else {"embedding.W": np.unique(steps.ids)}
+    read = np.unique(steps.ids)
+    rows = {} if model.tied else {"embedding.W": read}
+    if model.tied and given.candidates is not None:
+        rows = {"embedding.W": np.union1d(read, given.candidates.classes)}
     return Case(model.params, forward, backward, rows)
 
 
@@ -160,6 +165,12 @@ def _language(rng: np.random.Generator, *, settings: dict[str, Any], documents: 
     return LanguageCase(model, ids[:, :-1], ids[:, 1:], starts, state, int(rng.integers(2**32)))
 
 
+def _sampled(rng: np.random.Generator, *, settings: dict[str, Any]) -> Case:
+    case = _language(rng, settings=settings, documents=True)
+    drawn = draw_classes(np.unique(case.targets), rng.uniform(1, 4, TOKENS), 2, rng)
+    return language_case(replace(case, model=replace(case.model, sampled=True), candidates=drawn))
+
+
 def _tagger(rng: np.random.Generator, *, settings: dict[str, Any], spelling: str | None) -> TaggerCase:
     config = TaggerConfig.model_validate(settings)
     pieces = None if spelling is None else 6
@@ -223,6 +234,13 @@ def _language_settings() -> Iterator[tuple[str, dict[str, Any], bool]]:
     yield "gru, recurrent dropout", {"embedding": {"dim": 3}, "rnn": {"cell": "gru", "recurrent_dropout": 0.5}}, True
 
 
+def _sampled_settings() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, model section) of those that are trained on some of the tokens."""
+    lstm = {"cell": "lstm", "hidden": [4, 3]}
+    yield "lstm, some tokens scored", {"embedding": {"dim": 2}, "rnn": lstm}
+    yield "lstm, some tokens scored, tied", {"embedding": {"dim": 3}, "rnn": lstm, "tied": True}
+
+
 def _tagger_settings() -> Iterator[tuple[str, dict[str, Any], str | None]]:
     """Yield (name, model section, kind of spelling)."""
     for spelling in (None, "characters", "ngrams"):
@@ -246,6 +264,10 @@ CHECKS: tuple[Check, ...] = (
         row
         for name, settings, documents in _language_settings()
         for row in language_rows(f"language model: {name}", partial(_language, settings=settings, documents=documents))
+    ),
+    *(
+        GradientCheck(f"language model: {name}", partial(_sampled, settings=settings), LIMIT)
+        for name, settings in _sampled_settings()
     ),
     *(
         row

@@ -48,6 +48,13 @@ class LanguageModelling:
                 where="train.batch_size",
                 remedy="Lower it",
             )
+        drawn = config.train.sampled_softmax
+        if drawn is not None and drawn >= data.codec.size:
+            raise ConfigError(
+                f"{drawn:,} tokens cannot be drawn of {data.codec.size:,}",
+                where="train.sampled_softmax",
+                remedy="Lower it, or set it to null: all are scored then",
+            )
         model = build_language_model(config.model, data.codec.size, generator(config.seed, "weights"))
         return self._work(config, data, model)
 
@@ -158,9 +165,12 @@ class LanguageModelling:
         return take_arrays(network, source, where, by_token)
 
     def _work(self, config: LanguageConfig, data: Corpus, model: LanguageModel) -> LanguageWork:
-        train = config.train
+        train, weights = config.train, None
+        if train.sampled_softmax is not None:
+            # as often as each comes, but none of them never
+            weights = count_ids(data.train.tokens, data.codec.size) + 1.0
         return LanguageWork(
-            model,
+            replace(model, sampled=train.sampled_softmax is not None),
             data.train,
             data.valid,
             data.codec.end_of_text,
@@ -168,6 +178,8 @@ class LanguageModelling:
             train.window,
             train.forget,
             train.label_smoothing,
+            train.sampled_softmax,
+            weights,
         )
 
 
