@@ -65,6 +65,7 @@ class Row(NamedTuple):
 
 
 TEXT = {"format": "text", "path": "a.txt"}
+CSV = {"format": "csv", "path": "a.csv"}
 CONLLU = {"format": "conllu", "path": "a.conllu"}
 COLUMNS = {"format": "columns", "path": "a.columns"}
 IOB2 = {**COLUMNS, "convert_to": "iob2"}
@@ -79,6 +80,13 @@ def language_rows() -> Iterator[tuple[str, Row]]:
         yield f"{place}[text].path", Row("b.txt", {place: TEXT})
         yield f"{place}[text].format", Row("python_stdlib", {place: TEXT})
         yield f"{place}[python_stdlib].format", Row("text", {place: {"format": "python_stdlib"}})
+        for name in ("aclimdb", "csv", "tsv", "jsonl", "fasttext"):
+            changes = {place: {"format": name, "path": f"a.{name}"}}
+            changes |= {"document_boundary": "line"} if place != "train" else {}
+            yield f"{place}[{name}].format", Row("text", changes)
+            yield f"{place}[{name}].path", Row(f"b.{name}", changes)
+            if name in ("csv", "tsv", "jsonl"):
+                yield f"{place}[{name}].text", Row("other", changes)
     for kind in ("word", "whitespace"):
         for key, value in {"kind": "character", "lowercase": False, "max_vocab": 4, "min_count": 30}.items():
             yield f"tokenizer[{kind}].{key}", Row(value, {"tokenizer": {"kind": kind}})
@@ -134,6 +142,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stem, shift in (("a", 0), ("b", 1)):
         lines = [f"The {'Film' * (i % 3)} no{i % 7 + shift} was  long, wasn't it" for i in range(40)]
         (root / f"{stem}.txt").write_text("\n".join(lines) + "\n")
+        (root / f"{stem}.aclimdb" / "pos").mkdir(parents=True)
+        rows = {"csv": ["text,other"], "tsv": ["text\tother"], "jsonl": [], "fasttext": []}
+        for number, line in enumerate(lines):
+            (root / f"{stem}.aclimdb" / "pos" / f"{number}.txt").write_text(f"{line}!")
+            line, other = line.replace(",", ""), f"another {number}"
+            rows["csv"].append(f"{line},{other}")
+            rows["tsv"].append(f"{line}\t{other}")
+            rows["jsonl"].append(json.dumps({"text": line, "other": other}))
+            rows["fasttext"].append(f"__label__x {line}")
+        for name, written in rows.items():
+            (root / f"{stem}.{name}").write_text("\n".join(written) + "\n")
         words = [f"w{number}" for number in range(9)][shift:]
         vocabulary = {word: number for number, word in enumerate(["[UNK]", "The", "was", *words])}
         made = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -208,6 +227,14 @@ def test_the_key_changes_what_is_loaded(schema, key, files, monkeypatch):
         (LanguageDataConfig, {"tokenizer": {"size": 300}}, "belongs to kind bpe; this is character"),
         (LanguageDataConfig, {"tokenizer": {"kind": "bpe", "size": 256}}, "at least 257"),
         (LanguageDataConfig, {"train": {"format": "python_stdlib", "path": "x"}}, "belongs to format text"),
+        (
+            LanguageDataConfig,
+            {"train": CSV, "document_boundary": "line"},
+            "line has no effect on format csv, each of whose",
+        ),
+        (LanguageDataConfig, {"valid": CSV}, "must not be null with data.valid in format csv"),
+        (LanguageDataConfig, {"test": CSV}, "must not be null with data.test in format csv"),
+        (LanguageDataConfig, {"train": {**CSV, "label": "x"}}, "train.label"),
         (LanguageDataConfig, {"document_boundary": "page"}, "'page' is not allowed (file, blank_line, line, or null)"),
         (TaggingDataConfig, {"valid": COLUMNS}, "valid_fraction: has no effect beside data.valid"),
         (TaggingDataConfig, {"train": {**COLUMNS, "word": 0}}, "0 is not a column"),
@@ -245,6 +272,7 @@ def test_a_document_split_needs_something_to_split():
 
 @pytest.mark.parametrize("schema", PLAIN)
 def test_what_is_written_is_read_again(schema):
-    for values in (PLAIN[schema], {"train": PLAIN[schema]["train"], "valid": PLAIN[schema]["train"]}):
+    apart = [{"train": CSV}] if schema is LanguageDataConfig else []
+    for values in (PLAIN[schema], {"train": PLAIN[schema]["train"], "valid": PLAIN[schema]["train"]}, *apart):
         section = parse(schema, values)
         assert parse(schema, section.model_dump()) == section

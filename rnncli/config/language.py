@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from rnncli.config.base import Section, with_default
-from rnncli.config.data import FilePath
+from rnncli.config.base import Section, refuse, with_default
+from rnncli.config.data import ColumnName, FilePath
 from rnncli.config.splitting import SplitSection
 
 
@@ -24,7 +24,54 @@ class PythonStdlibSource(Section):
     format: Literal["python_stdlib"] = Field(description="where the text is")
 
 
-TextSourceConfig = Annotated[TextSource | PythonStdlibSource, Field(discriminator="format")]
+class _SeparateTexts(Section):
+    """Texts that are apart from the start, each a document."""
+
+    format: str = Field(description="where the text is")
+    path: FilePath = Field(description="file, seen from the folder rnncli runs in; may end in .gz, .bz2 or .xz")
+
+
+class AclImdbTexts(_SeparateTexts):
+    """A folder of text files, or one with sub-folders of them; each file is a document."""
+
+    format: Literal["aclimdb"] = Field(description="where the text is")
+    path: FilePath = Field(description="folder of .txt files, or with sub-folders of them such as pos, neg and unsup")
+
+
+class FasttextTexts(_SeparateTexts):
+    """Lines as fastText reads them, their labels left out; each line is a document."""
+
+    format: Literal["fasttext"] = Field(description="where the text is")
+
+
+class _ColumnTexts(_SeparateTexts):
+    """The column of a table that holds a text; each row is a document."""
+
+    text: ColumnName = Field(default="text", description="column that holds the text; the others are not read")
+
+
+class CsvTexts(_ColumnTexts):
+    """Comma-separated values with a header line; each row is a document."""
+
+    format: Literal["csv"] = Field(description="where the text is")
+
+
+class TsvTexts(_ColumnTexts):
+    """Tab-separated values with a header line; each row is a document."""
+
+    format: Literal["tsv"] = Field(description="where the text is")
+
+
+class JsonlTexts(_ColumnTexts):
+    """One JSON object a line; each is a document."""
+
+    format: Literal["jsonl"] = Field(description="where the text is")
+
+
+TextSourceConfig = Annotated[
+    TextSource | PythonStdlibSource | AclImdbTexts | CsvTexts | TsvTexts | JsonlTexts | FasttextTexts,
+    Field(discriminator="format"),
+]
 
 
 class CharacterTokenizer(Section):
@@ -101,6 +148,26 @@ class LanguageDataConfig(SplitSection):
     )
     test: TextSourceConfig | None = Field(default=None, description="text that rnncli eval reads")
     document_boundary: Literal["file", "blank_line", "line"] | None = Field(
-        default=None, description="what ends a document, where the state is reset; null: all is one text"
+        default=None,
+        validate_default=True,
+        description="what ends a document, where the state is reset; null: all is one text, but for file, where each "
+        "text of train is apart",
     )
     tokenizer: TextTokenizerConfig = Field(default=CharacterTokenizer(), description="how the text becomes tokens")
+
+    @field_validator("document_boundary")
+    @classmethod
+    def _texts_that_are_apart(cls, value: str | None, info: ValidationInfo) -> str | None:
+        train = info.data.get("train")
+        if isinstance(train, _SeparateTexts):
+            if value not in (None, "file"):
+                raise refuse(f"{value} has no effect on format {train.format}, each of whose texts is a document")
+            return "file"
+        for part in ("valid", "test"):
+            source = info.data.get(part)
+            if value is None and isinstance(source, _SeparateTexts):
+                raise refuse(
+                    f"must not be null with data.{part} in format {source.format}, each of whose texts is a document; "
+                    "say what ends one in data.train: file, blank_line or line"
+                )
+        return value

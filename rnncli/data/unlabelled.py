@@ -41,7 +41,12 @@ OPTION = "--column"  # what names the column, for errors
 
 
 def read_unlabelled(
-    lines: Lines, path: str | Path, file_format: str, column: str = DEFAULT_COLUMN, keys: dict[str, Any] | None = None
+    lines: Lines,
+    path: str | Path,
+    file_format: str,
+    column: str = DEFAULT_COLUMN,
+    keys: dict[str, Any] | None = None,
+    option: str = OPTION,
 ) -> Iterator[Unlabelled]:
     """Yield the rows among lines.
 
@@ -57,6 +62,8 @@ def read_unlabelled(
         Of csv, tsv and jsonl: what holds the text.
     keys : dict, optional
         Of columns: ``word``, ``separator`` and ``comment``, as in a config.
+    option : str
+        What names the column, for errors: an option of the command line, or a key of the config.
 
     Yields
     ------
@@ -70,9 +77,9 @@ def read_unlabelled(
     """
     readers: dict[str, Callable[..., Iterator[Unlabelled]]] = {
         "text": _text,
-        "csv": partial(_delimited, column=column, delimiter=","),
-        "tsv": partial(_delimited, column=column, delimiter="\t"),
-        "jsonl": partial(_jsonl, column=column),
+        "csv": partial(_delimited, column=column, option=option, delimiter=","),
+        "tsv": partial(_delimited, column=column, option=option, delimiter="\t"),
+        "jsonl": partial(_jsonl, column=column, option=option),
         "conllu": _conllu,
         "columns": partial(_columns, **(keys or {})),
     }
@@ -86,14 +93,14 @@ def _text(lines: Lines, path: str | Path) -> Iterator[Unlabelled]:
         yield Unlabelled(line.text.rstrip("\r\n"), {})
 
 
-def _delimited(lines: Lines, path: str | Path, column: str, delimiter: str) -> Iterator[Unlabelled]:
+def _delimited(lines: Lines, path: str | Path, column: str, option: str, delimiter: str) -> Iterator[Unlabelled]:
     records = delimited_records(lines, path, delimiter)
     where, header = next(records, (f"{path}:1", None))
     if header is None:
         return  # an empty file: no rows
     if isinstance(header, DataError):
         raise header
-    text_at = column_at(header, column, OPTION, where, delimiter)
+    text_at = column_at(header, column, option, where, delimiter)
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"there are several columns {twice!r}", where=where, remedy="Rename all but one")
@@ -105,12 +112,12 @@ def _delimited(lines: Lines, path: str | Path, column: str, delimiter: str) -> I
         yield Unlabelled(fields[text_at], dict(zip(header, fields, strict=True)))
 
 
-def _jsonl(lines: Lines, path: str | Path, column: str) -> Iterator[Unlabelled]:
+def _jsonl(lines: Lines, path: str | Path, column: str, option: str) -> Iterator[Unlabelled]:
     for line in lines:
         if line.text.strip():
             where = f"{path}:{line.number}"
             values = parse_object(line, where)
-            yield Unlabelled(string_at(values, column, OPTION, where), values)
+            yield Unlabelled(string_at(values, column, option, where), values)
 
 
 def _conllu(lines: Lines, path: str | Path) -> Iterator[Unlabelled]:

@@ -7,10 +7,13 @@ import hashlib
 import json
 import os
 import unicodedata
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +21,7 @@ from rnncli.data.cache import hash_file
 from rnncli.data.language.blocks import Block, part_of
 from rnncli.data.language.codecs import CodecSettings, codec_from_json, learn_codec
 from rnncli.data.language.encoding import EncodedText, encode_blocks
+from rnncli.data.language.separate_texts import are_separate, shaping
 from rnncli.data.language.sources import language_source_name, read_documents, source_files
 from rnncli.data.language.text_codec import TextCodec
 from rnncli.data.language.token_store import Writer, make_entry, open_entry
@@ -67,7 +71,8 @@ def load_corpus(data: LanguageSettings, cache_dir: Path) -> Corpus:
     """Return the encoded training and validation parts, from the cache where it has them.
 
     Without ``data.valid`` the last characters of the training source, a share of ``valid_fraction``, are held back: the
-    same text whatever the tokens are.
+    same text whatever the tokens are. Of texts that are apart from the start whole ones are: those that begin among
+    these characters.
 
     Parameters
     ----------
@@ -128,11 +133,13 @@ def corpus_key(data: LanguageSettings) -> str:
 
         with suppress(PackageNotFoundError):
             version = version_of("tokenizers")
-    settings = (
+    settings: tuple[Any, ...] = (
         *(CORPUS_VERSION, TOKENIZERS_VERSION, unicodedata.unidata_version, version),
         *({key: value for key, value in tokenizer.items() if key != "path"}, data.document_boundary),
         None if data.valid is not None else data.valid_fraction,
     )
+    apart = [source and shaping(source) for source in (data.train, data.valid) if are_separate(source)]
+    settings += (apart,) if apart else ()
     hasher = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     files = [("train", path) for path in source_files(data.train)]
     files += [] if data.valid is None else [("valid", path) for path in source_files(data.valid)]
@@ -165,8 +172,12 @@ def _parts(data: LanguageSettings) -> tuple[Blocks, Blocks]:
     whole = partial(read_documents, data.train, data.document_boundary)
     if data.valid is not None:
         return whole, partial(read_documents, data.valid, data.document_boundary)
-    characters = sum(len(block.text) for block in whole())
+    ends = array("q", accumulate(len(block.text) for block in whole()))
+    characters = ends[-1]
     cut = int(characters * (1 - data.valid_fraction))
+    if are_separate(data.train):
+        cut = ends[bisect_left(ends, cut)]
+        cut = cut if cut < characters or len(ends) < 2 else ends[-2]
     if not 0 < cut < characters:
         raise DataError(
             f"valid_fraction {data.valid_fraction:g} of {characters:,} characters leaves a part empty",

@@ -1,4 +1,4 @@
-"""Where texts without labels come from: a file, a folder of files, or the standard library of the running Python."""
+"""Where texts without labels come from: a file, a folder, the standard library of the running Python, rows of texts."""
 
 import os
 import sysconfig
@@ -8,6 +8,7 @@ from typing import Any
 
 from rnncli.data.compressed_files import file_error
 from rnncli.data.language.blocks import Block, document_blocks
+from rnncli.data.language.separate_texts import are_separate, read_separate_texts, separate_files
 from rnncli.data.readers import Source
 from rnncli.errors import DataError
 
@@ -21,14 +22,14 @@ def read_documents(source: Source, boundary: str | None) -> Iterator[Block]:
     Parameters
     ----------
     source : Source
-        Its ``format`` is "text" or "python_stdlib".
+        Its ``format`` is "text", "python_stdlib" or one whose texts are apart from the start.
     boundary : {"file", "blank_line", "line"} or None
-        As for :func:`rnncli.data.language.blocks.document_blocks`.
+        As for :func:`rnncli.data.language.blocks.document_blocks`; texts that are apart are documents all the same.
 
     Returns
     -------
     iterator of Block
-        File by file.
+        File by file, or text by text.
 
     Raises
     ------
@@ -36,12 +37,20 @@ def read_documents(source: Source, boundary: str | None) -> Iterator[Block]:
         The source cannot be read, or there is no text in it.
     """
     some = False
-    for path in source_files(source):
-        for block in document_blocks(path, boundary):
-            some = True
-            yield block
+    for block in _blocks(source, boundary):
+        some = True
+        yield block
     if not some:
         raise DataError("there is no text", where=language_source_name(source))
+
+
+def _blocks(source: Source, boundary: str | None) -> Iterator[Block]:
+    """Yield the blocks of a source."""
+    if are_separate(source):
+        yield from (Block(text, True) for text in read_separate_texts(source) if text.strip())
+        return
+    for path in source_files(source):
+        yield from document_blocks(path, boundary)
 
 
 def source_files(source: Source) -> list[Path]:
@@ -56,13 +65,15 @@ def source_files(source: Source) -> list[Path]:
     -------
     list of Path
         One for a file; for a folder all its .txt files (also those named .txt.gz, .txt.bz2 and .txt.xz) and those of
-        its sub-folders, sorted by their path; for "python_stdlib" its .py files, likewise.
+        its sub-folders, sorted by their path; for "python_stdlib" its .py files, likewise; for "aclimdb" its texts.
 
     Raises
     ------
     DataError
         A folder that cannot be read or has no such file.
     """
+    if are_separate(source):
+        return separate_files(source)
     keys = source.model_dump()
     if keys["format"] == "python_stdlib":
         return _files_below(Path(sysconfig.get_path("stdlib")), (".py",), _NOT_LIBRARY)

@@ -18,7 +18,8 @@ from rnncli.errors import DataError
 MAX_TEXT_BYTES = 16 * 2**20
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_IGNORED = frozenset({"unsup", "__MACOSX"})
+_UNLABELLED = "unsup"
+_IGNORED = "__MACOSX"
 
 
 def read_aclimdb(path: str | Path, on_bad: OnBad | None = None) -> Iterator[Row]:
@@ -52,6 +53,60 @@ def read_aclimdb(path: str | Path, on_bad: OnBad | None = None) -> Iterator[Row]
                 report_bad(error, on_bad)
                 continue
             yield Row(text, label, file)
+
+
+def read_all_texts(path: str | Path) -> Iterator[str]:
+    """Yield the texts of a folder whether they have a label or not.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`text_paths`.
+
+    Returns
+    -------
+    iterator of str
+        In the order of :func:`text_paths`.
+
+    Raises
+    ------
+    DataError
+        As :func:`text_paths`, or a file that cannot be read, is not UTF-8, holds a NUL or is larger than 16 MiB.
+    """
+    for file in text_paths(path):
+        yield _read(str(file))
+
+
+def text_paths(path: str | Path) -> list[Path]:
+    """Return the texts of a folder whether they have a label or not, in the same order on every system.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder that holds texts, such as ``data/aclImdb/train/unsup``, or one with sub-folders that do: the .txt files
+        beside these are lists of addresses.
+
+    Returns
+    -------
+    list of Path
+        Sub-folder by sub-folder in the order of their names, and within one by number.
+
+    Raises
+    ------
+    DataError
+        No such folder, or no texts in it.
+    """
+    folders = sorted([*_subfolders(path), *([_UNLABELLED] if os.path.isdir(os.path.join(path, _UNLABELLED)) else [])])
+    for name in folders:
+        inside = os.path.join(path, name)
+        if any(_texts(os.path.join(inside, deeper)) for deeper in _subfolders(inside)):
+            raise DataError("its texts are two folders down", where=str(path), remedy=f"Did you mean {inside}?")
+    found = {name: _texts(os.path.join(path, name)) for name in folders}
+    if not any(found.values()):
+        found = {"": _texts(str(path))}
+    if not any(found.values()):
+        raise DataError("there is no .txt file in the folder, nor in those inside it", where=str(path))
+    return [Path(path, folder, name) for folder, names in found.items() for name in names]
 
 
 def _read(file: str) -> str:
@@ -104,7 +159,7 @@ def _subfolders(path: str | Path) -> list[str]:
         raise file_error(path, error) from error
     except ValueError as error:  # a path that holds a NUL
         raise DataError(f"is not a usable path ({error})", where=repr(str(path))) from error
-    return [name for name in names if name not in _IGNORED and not name.startswith(".")]
+    return [name for name in names if name not in (_UNLABELLED, _IGNORED) and not name.startswith(".")]
 
 
 def _texts(folder: str) -> list[str]:

@@ -17,6 +17,7 @@ PREFIX = "__label__"
 
 # fastText separates words at ASCII white space only; a no-break space belongs to the word.
 _LABEL = re.compile(r"__label__([^ \t\v\f\r\n]*)")
+_ANY_LABEL = re.compile(r"(?:^|(?<=[ \t\v\f\r\n]))__label__[^ \t\v\f\r\n]*")
 _SPACE = " \t\v\f\r\n"
 
 
@@ -58,6 +59,32 @@ def read_fasttext(
             continue
         if name not in skipped:
             yield Row(text, name, where)
+
+
+def read_fasttext_texts(path: str | Path) -> Iterator[str]:
+    """Yield the lines of a file without their labels, whether they have none, one or several.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, plain or compressed.
+
+    Returns
+    -------
+    iterator of str
+        Of the lines that are not blank.
+
+    Raises
+    ------
+    DataError
+        An unreadable or empty file, a line that is not UTF-8 or holds a NUL.
+    """
+    for line in read_lines(path):
+        if line.problem is not None:
+            raise line.problem
+        words = line.text.strip(_SPACE)
+        if words:
+            yield _ANY_LABEL.sub("", words).strip(_SPACE)
 
 
 def _split(line: Line, where: str) -> tuple[str, str]:
