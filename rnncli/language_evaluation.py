@@ -11,6 +11,7 @@ from rnncli.config import LanguageConfig, parse_config
 from rnncli.data.language.corpus import load_corpus
 from rnncli.data.language.encoding import EncodedText, encode_text
 from rnncli.data.language.text_codec import TextCodec
+from rnncli.data.sight import bare_suffix
 from rnncli.language_metrics import TokenLosses, language_report
 from rnncli.language_scoring import score_text
 from rnncli.packing import Array
@@ -66,7 +67,7 @@ def text_of_config(trained: Trained, data: Path | None) -> tuple[EncodedText, st
     trained : Trained
         A language model.
     data : Path or None
-        A text file or a folder of them.
+        A text file or a folder of them; or, where the training data was a table or a folder of reviews, another such.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def text_of_config(trained: Trained, data: Path | None) -> tuple[EncodedText, st
     section, codec = config.data, trained.learned
     if data is not None:
         values = config.model_dump(mode="json")
-        values["data"]["test"] = {"format": "text", "path": str(data)}
+        values["data"]["test"] = {**_like_training(values["data"]["train"], data), "path": str(data)}
         given = parse_config(values, "command line")
         assert isinstance(given, LanguageConfig)
         return encode_text(given.data.test, section.document_boundary, codec), f"text {data}"  # type: ignore[arg-type]
@@ -92,6 +93,14 @@ def text_of_config(trained: Trained, data: Path | None) -> tuple[EncodedText, st
     name = f"validation part ({section.valid_fraction:g}) of the training text; the config has no test text"
     corpus = load_corpus(section, CACHE)
     return corpus.valid, name
+
+
+def _like_training(train: dict[str, Any], data: Path) -> dict[str, Any]:
+    """Return how given data is read: as the training data was if it is of that kind, else as text."""
+    alike = bare_suffix(data) == f".{train['format']}" or train["format"] == "fasttext"
+    if data.is_dir():
+        alike = train["format"] == "aclimdb"
+    return train if alike else {"format": "text"}
 
 
 def evaluate_text(trained: Trained, text: EncodedText, *, by_token: bool = False) -> TextEvaluation:
