@@ -43,7 +43,7 @@ def read_separate_texts(source: Source) -> Iterator[str]:
     elif name == "fasttext":
         yield from read_fasttext_texts(path)
     else:
-        for row in read_unlabelled(read_lines(path), path, name, keys["text"], option="text"):
+        for row in read_unlabelled(read_lines(path), path, name, keys["text"], option="text of the source"):
             yield row.text
 
 
