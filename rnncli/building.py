@@ -85,9 +85,10 @@ def weight_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -> di
     """
     cell, directions = cell_of(config.rnn.cell, getattr(config.rnn, "reset", None)), _directions(config)
     H, D = config.rnn.hidden, config.embedding.dim
+    beside = 0 if config.ngrams is None else config.ngrams.columns(classes)
     shapes: dict[str, tuple[int, ...]] = {"embedding.W": (vocabulary_size, D)}
     for layer in range(config.rnn.layers):
-        inputs = len(directions) * H if layer else D
+        inputs = len(directions) * H if layer else D + beside
         for direction in directions:
             shapes |= layer_shapes(cell, f"rnn{layer}.{direction}", inputs, H)
     states, outputs = len(directions) * H, 1 if config.loss == "binary" else classes

@@ -6,10 +6,11 @@ import numpy as np
 
 from rnncli.building import build_model, model_with, weight_shapes
 from rnncli.config import ModelConfig
+from rnncli.config.ngrams import NgramConfig
 from rnncli.models import Model
 from rnncli.ngram_counts import NgramCounts, log_count_ratios
 from rnncli.packing import Array
-from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, Wide, WideModel
+from rnncli.wide_models import BIAS, FIXED, KEYS, RATIOS, SCALE, TABLE, Wide, WideModel
 
 START_SCALE = 0.05  # of the ratios, where they are the first weights: see docs/models.md
 INTEGERS = (KEYS,)  # arrays that are not of floats
@@ -23,6 +24,7 @@ def build_classifier(
     rng: np.random.Generator,
     counts: NgramCounts | None = None,
     dtype: type = np.float32,
+    scale: Array | None = None,
 ) -> Model:
     """Build a classifier with fresh weights.
 
@@ -39,6 +41,8 @@ def build_classifier(
         log-count ratios times ``START_SCALE``.
     dtype : type
         float32 to train, float64 to check gradients.
+    scale : ndarray of shape (E,), optional
+        What the ratios that the layers read are divided by, if the config has them read any.
 
     Returns
     -------
@@ -51,8 +55,11 @@ def build_classifier(
     assert counts is not None
     ratios: Array = log_count_ratios(counts.texts).astype(dtype)
     params: dict[str, Any] = {**model.params, KEYS: counts.keys}
-    if config.ngrams.naive_bayes == "weight":
+    if _keeps_ratios(config.ngrams):
         params[RATIOS] = ratios
+    if config.ngrams.inputs:
+        assert scale is not None
+        params[SCALE] = scale.astype(dtype)
     first = START_SCALE * ratios if config.ngrams.naive_bayes == "start" else np.zeros_like(ratios)
     params |= {TABLE: first.astype(dtype), BIAS: np.zeros(ratios.shape[1], dtype)}
     return classifier_with(config, params)
@@ -64,8 +71,15 @@ def classifier_with(config: ModelConfig, params: dict[str, Array]) -> Model:
     if config.ngrams is None:
         return model
     settings = config.ngrams
-    wide = Wide(settings.orders, settings.dropout, settings.loss == "own")
-    fixed = tuple(name for name in (KEYS, RATIOS) if name in params)
+    wide = Wide(
+        orders=settings.orders,
+        dropout=settings.dropout,
+        own_loss=settings.loss == "own",
+        share=settings.share,
+        weighted=settings.naive_bayes == "weight",
+        inputs=settings.inputs,
+    )
+    fixed = tuple(name for name in FIXED if name in params)
     return WideModel(**{**vars(model), "frozen": (*model.frozen, *fixed)}, wide=wide)
 
 
@@ -90,6 +104,13 @@ def classifier_shapes(config: ModelConfig, vocabulary_size: int, classes: int) -
         return shapes
     K = 1 if classes == 2 else classes
     shapes[KEYS] = (ANY,)
-    if config.ngrams.naive_bayes == "weight":
+    if _keeps_ratios(config.ngrams):
         shapes[RATIOS] = (ANY, K)
+    if config.ngrams.inputs:
+        shapes[SCALE] = (config.ngrams.columns(classes),)
     return shapes | {TABLE: (ANY, K), BIAS: (K,)}
+
+
+def _keeps_ratios(settings: NgramConfig) -> bool:
+    """Return whether the ratios are of use once the first weights are there."""
+    return settings.naive_bayes == "weight" or settings.inputs

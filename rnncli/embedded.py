@@ -16,6 +16,7 @@ def embed(
     *,
     tokens: IntArray | None = None,
     streams: Places | None = None,
+    beside: Array | None = None,
 ) -> tuple[Array, Grouping | None, Any]:
     """Look up tokens and drop out of what is found.
 
@@ -34,10 +35,12 @@ def embed(
     streams : Places, optional
         The text of each row. With it a mask holds for all of a text (Gal and Ghahramani 2016); without it, for a
         token wherever it stands.
+    beside : ndarray of shape (R, E), optional
+        Further numbers of each row; nothing of them is dropped here.
 
     Returns
     -------
-    x : ndarray of shape (U, D), or (R, D)
+    x : ndarray of shape (U, D), or (R, D + E)
         Of each distinct token, as only these need to pass through a layer's weights; or of each row, where the same
         token is not the same input in every text.
     groups : Grouping or None
@@ -46,12 +49,17 @@ def embed(
         For :func:`embed_backward`.
     """
     groups = group_rows(ids)
-    if streams is not None and rng is not None and rate > 0:
+    by_text = streams is not None and rng is not None and rate > 0
+    if by_text:
         x, mask = drop(W[ids], rate, rng, streams)
-        return x, None, (groups, True, mask)
-    places = None if tokens is None else Places(np.searchsorted(tokens, groups.values), len(tokens))
-    x, mask = drop(W[groups.values], rate, rng, places)
-    return x, groups, (groups, False, mask)
+    else:
+        places = None if tokens is None else Places(np.searchsorted(tokens, groups.values), len(tokens))
+        x, mask = drop(W[groups.values], rate, rng, places)
+    by_row = by_text or beside is not None
+    cache = (groups, by_text, by_row, mask, W.shape[1])
+    if beside is not None:
+        x = np.concatenate([x if by_text else x[groups.index], beside], axis=1)
+    return x, None if by_row else groups, cache
 
 
 def embed_backward(dx: Array, cache: Any) -> tuple[IntArray, Array]:
@@ -71,6 +79,8 @@ def embed_backward(dx: Array, cache: Any) -> tuple[IntArray, Array]:
     dW : ndarray of shape (U, D)
         Gradient of their rows of the table.
     """
-    groups, by_row, mask = cache
-    dx = undrop(dx, mask)
-    return groups.values, sum_by_group(dx, groups) if by_row else dx
+    groups, by_text, by_row, mask, D = cache
+    dx = np.ascontiguousarray(dx[:, :D])
+    if by_text:
+        return groups.values, sum_by_group(undrop(dx, mask), groups)
+    return groups.values, undrop(sum_by_group(dx, groups) if by_row else dx, mask)

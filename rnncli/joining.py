@@ -41,6 +41,7 @@ def share_data(exchange: Exchange, config: RunConfig, data: Any) -> Any:
         The same, in the memory that all of them see.
     """
     task = task_of(config)
+    data = task.ready(config, data)
     parcel = task.pack(data, exchange)
     exchange.broadcast({"do": "train", "config": config.model_dump(mode="json"), "facts": parcel.facts})
     return task.with_arrays(data, exchange.place(parcel.arrays))

@@ -125,7 +125,9 @@ class Model:
             ids = hide_words(batch.ids, UNKNOWN_ID, self.word_dropout, rng, rows)
             tokens = None if rng is None or not self.embedding_dropout else self._tokens(batch)
             W = self.params["embedding.W"]
-            x, groups, embedded = embed(W, ids, self.embedding_dropout, rng, tokens=tokens, streams=streams)
+            beside = self.beside(batch, rng, rows)
+            rate = self.embedding_dropout
+            x, groups, embedded = embed(W, ids, rate, rng, tokens=tokens, streams=streams, beside=beside)
 
         def between(x: Array) -> tuple[Array, Array | None]:
             return drop(x, self.between_dropout, rng, rows if streams is None else streams)
@@ -211,6 +213,10 @@ class Model:
         weights = None if class_weights is None else class_weights[y]
         loss = binary_loss if self.loss_name == "binary" else softmax_loss
         return loss(logits, y, weights=weights, smoothing=smoothing)
+
+    def beside(self, batch: Batch, rng: np.random.Generator | None, rows: Places | None) -> Array | None:
+        """Return what the first layer reads beside each row's token, (R, E); here nothing."""
+        return None
 
     def penalty(self, cache: Any) -> float:
         """Return what the states add to the loss in training, in nats; of a part of a batch, its part."""

@@ -55,10 +55,7 @@ def bag_of(ids: NDArray[np.integer], packing: Packing, orders: int, keys: Keys) 
     Bag
         By row, then by sequence.
     """
-    sequences = packing.sequences
-    left = packing.lengths[sequences] - packing.times
-    following = np.arange(packing.rows) + np.repeat(packing.sizes, packing.sizes)  # the row of the next step
-    found, of = distinct_ngrams(ids, following, left, sequences, orders)
+    found, of = distinct_ngrams(ids, *_ways(packing), packing.sequences, orders)
     rows, there = rows_of(found, keys)
     return Bag(rows, of[there])
 
@@ -85,9 +82,38 @@ def occurrences(ids: NDArray[np.integer], orders: int, keys: Keys) -> Iterator[t
         The row of each.
     """
     T = len(ids)
-    for order, found, places in _spell(ids, np.arange(1, T + 1), np.arange(T, 0, -1), orders):
+    for order, found, places, _ in _spell(ids, np.arange(1, T + 1), np.arange(T, 0, -1), orders):
         rows, there = rows_of(found, keys)
         yield order, places[there], rows
+
+
+def packed_endings(ids: NDArray[np.integer], packing: Packing, orders: int, keys: Keys) -> NDArray[np.int32]:
+    """Find the n-grams that end at each token of packed texts; see :func:`endings`."""
+    return endings(ids, *_ways(packing), orders, keys)
+
+
+def endings(
+    ids: NDArray[np.integer], following: IntArray, left: IntArray, orders: int, keys: Keys
+) -> NDArray[np.int32]:
+    """Find the n-grams that end at each token.
+
+    Parameters
+    ----------
+    ids, following, left, orders
+        As for :func:`distinct_ngrams`.
+    keys : ndarray of int32, shape (U,)
+        Those that have a row.
+
+    Returns
+    -------
+    ndarray of int32, shape (R, orders)
+        The row of the n-gram of 1, 2, ... tokens; -1 where it has none or would begin before the text.
+    """
+    out = np.full((len(ids), orders), -1, np.int32)
+    for order, found, _, last in _spell(ids, following, left, orders):
+        rows, there = rows_of(found, keys)
+        out[last[there], order - 1] = rows
+    return out
 
 
 def kept_by_dropout(bag: Bag, rate: float, key: int) -> NDArray[np.bool_]:
@@ -150,21 +176,27 @@ def distinct_ngrams(
     numbers, owners : ndarrays of int, shape (F,)
         By number, then by owner.
     """
-    _, found, where = zip(*_spell(ids, following, left, orders), strict=True)
+    _, found, where, _ = zip(*_spell(ids, following, left, orders), strict=True)
     return _distinct(np.concatenate(found), owners[np.concatenate(where)])
+
+
+def _ways(packing: Packing) -> tuple[IntArray, IntArray]:
+    """Return the row of the next token of each packed row's text, and how many tokens the text has from it on."""
+    following = np.arange(packing.rows) + np.repeat(packing.sizes, packing.sizes)
+    return following, packing.lengths[packing.sequences] - packing.times
 
 
 def _spell(
     ids: NDArray[np.integer], following: IntArray, left: IntArray, orders: int
-) -> Iterator[tuple[int, Keys, NDArray[np.intp]]]:
-    """Yield the length of n-grams, their numbers, and the rows of ids that they begin at."""
+) -> Iterator[tuple[int, Keys, IntArray, IntArray]]:
+    """Yield the length of n-grams, their numbers, and the rows of ids that they begin and end at."""
     tokens, begin, last = ids.astype(np.uint64), np.arange(len(ids)), np.arange(len(ids))
     hashed = np.zeros(len(ids), np.uint64)
     for order in range(1, orders + 1):
         with np.errstate(over="ignore"):
             hashed = hashed * _FACTORS[0] ^ (tokens[last] + np.uint64(order)) * _FACTORS[1]
             hashed ^= hashed >> np.uint64(29)
-            yield order, ((hashed * _FACTORS[2]) >> np.uint64(64 - KEY_BITS)).astype(np.int32), begin
+            yield order, ((hashed * _FACTORS[2]) >> np.uint64(64 - KEY_BITS)).astype(np.int32), begin, last
         goes_on = left[begin] > order
         hashed, begin, last = hashed[goes_on], begin[goes_on], following[last[goes_on]]
 

@@ -6,7 +6,7 @@ step by the number of that step alone.
 
 import numpy as np
 
-PURPOSES = {"weights": 0, "order": 1, "dropout": 2}
+PURPOSES = {"weights": 0, "order": 1, "dropout": 2, "folds": 3}
 
 
 def generator(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:

@@ -17,6 +17,7 @@ from rnncli.language_models import LanguageModel
 from rnncli.layers.output import OutputLoss
 from rnncli.layers.recurrent import Cache
 from rnncli.models import Model
+from rnncli.ngram_inputs import gathered, gathered_backward, shared
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray, Packing, make_packing, pack, unpack
 from rnncli.pooled import attention_of
@@ -38,7 +39,7 @@ class Reading(NamedTuple):
     attention : ndarray of shape (K, T) or None
         How much each step counts where the model has attention; of each text the numbers add up to 1.
     beside : int
-        How many of the D numbers of an input, the last ones, the layers do not read.
+        How many of the D numbers of an input, the last ones, are not a token's embedding.
     """
 
     scores: Array
@@ -79,27 +80,41 @@ def classifier_reader(model: Model) -> Reader:
 def classifier_inputs(model: Model, ids: IntArray) -> Array:
     """Return a text as a reader takes it: its embedded tokens, each with its share in what the n-grams say.
 
-    A score that is linear in the shares gives each token's push exactly, by any method that multiplies gradients.
+    First in what they say to the layers, if these read their ratios, then in what they add to the scores. A score that
+    is linear in the shares gives each token's push exactly, by any method that multiplies gradients.
     """
     embedded = model.params["embedding.W"][ids]
-    return np.concatenate([embedded, model.shares(ids)], axis=1) if isinstance(model, WideModel) else embedded
+    if not isinstance(model, WideModel):
+        return embedded
+    parts = [embedded]
+    if model.wide.inputs:
+        packing = make_packing(np.array([len(ids)]))
+        ratios = model.beside(Batch(ids, packing, np.zeros(1, np.int64)), None, None)
+        assert ratios is not None
+        parts.append(shared(ratios, len(model.params[BIAS])))
+    return np.concatenate([*parts, model.shares(ids)], axis=1)
 
 
 def _wide_reader(model: WideModel) -> Reader:
-    """Return a classifier with n-grams as a reader of embedded texts whose last K numbers are the tokens' shares."""
+    """Return a classifier with n-grams as a reader of what :func:`classifier_inputs` gives."""
     of_layers, b = classifier_reader(model.recurrent), model.params[BIAS]
+    D, orders = model.params["embedding.W"].shape[1], model.wide.orders
 
     def read(x: Array) -> Reading:
-        embedded, shares = x[..., : -len(b)], x[..., -len(b) :]
+        embedded, told, shares = x[..., :D], x[..., D : -len(b)], x[..., -len(b) :]
+        if model.wide.inputs:
+            embedded = np.concatenate([embedded, gathered(told, orders)], axis=2)
         reading = of_layers(embedded)
 
         def backward(dscores: Array) -> Array:
             drecurrent, dsums = model.combined_backward(dscores)
+            dread = reading.backward(drecurrent)
             dshares = np.broadcast_to(dsums[:, None], shares.shape)
-            return np.concatenate([reading.backward(drecurrent), dshares], axis=2)
+            dtold = [gathered_backward(dread[..., D:], orders)] if model.wide.inputs else []
+            return np.concatenate([dread[..., :D], *dtold, dshares], axis=2)
 
         scores = model.combined(reading.scores, shares.sum(axis=1) + b)
-        return reading._replace(scores=scores, backward=backward, beside=len(b))
+        return reading._replace(scores=scores, backward=backward, beside=x.shape[2] - D)
 
     return read
 

@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 
 from rnncli.data.batches import Batch
 from rnncli.layers.bags import bag_backward_rows, bag_forward
+from rnncli.layers.dropping import Places, drop
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.models import Model
-from rnncli.ngrams import Bag, bag_of, kept_by_dropout, occurrences
+from rnncli.ngram_inputs import looked_up
+from rnncli.ngrams import Bag, bag_of, kept_by_dropout, occurrences, packed_endings
 from rnncli.optim import Gradient, SparseRows
 from rnncli.packing import Array, IntArray
 from rnncli.profiling import stage
 
 KEYS, RATIOS, TABLE, BIAS = "ngrams.keys", "ngrams.ratios", "ngrams.W", "ngrams.b"
+SCALE = "ngrams.scale"  # what the ratios that the layers read are divided by
+FIXED = (KEYS, RATIOS, SCALE)  # these are not trained
 
 
 class Wide(NamedTuple):
-    """How the wide branch is trained.
+    """How the wide branch is trained, and what it has to do with the other.
 
     Attributes
     ----------
@@ -35,11 +39,20 @@ class Wide(NamedTuple):
         Fraction of a text's n-grams left out.
     own_loss : bool
         Whether each branch has its own loss, or the sum of their scores has one.
+    share : float
+        With losses of their own, what part of the scores is the n-grams'.
+    weighted : bool
+        Whether the ratios multiply the weights.
+    inputs : bool
+        Whether the recurrent layers read the ratios too; see :mod:`rnncli.ngram_inputs`.
     """
 
     orders: int
     dropout: float
     own_loss: bool
+    share: float
+    weighted: bool
+    inputs: bool
 
 
 @dataclass
@@ -74,7 +87,7 @@ class WideModel(Model):
 
     @property
     def recurrent(self) -> Model:
-        """The recurrent branch by itself, with these weights."""
+        """The recurrent branch by itself, with these weights. It takes what stands beside a token for embedded."""
         own = {name: value for name, value in vars(self).items() if name != "wide"}
         return Model(**own)
 
@@ -87,7 +100,7 @@ class WideModel(Model):
                 whole = bag if batch.part is None else bag._replace(sequences=batch.part.sequences[bag.sequences])
                 kept = kept_by_dropout(whole, self.wide.dropout, int(rng.integers(2**63)))
                 bag, scale = Bag(bag.rows[kept], bag.sequences[kept]), 1 / (1 - self.wide.dropout)
-            values = self.params[RATIOS][bag.rows] if RATIOS in self.params else None
+            values = self.params[RATIOS][bag.rows] if self.wide.weighted else None
             if scale != 1:
                 K = self.params[TABLE].shape[1]
                 factor = np.asarray(scale, logits.dtype)
@@ -107,6 +120,23 @@ class WideModel(Model):
             grads[BIAS] = dsums.sum(axis=0)
         wide = {name: grad for name, grad in grads.items() if name not in resting}
         return wide | super().backward(dlogits, tuple(own), spend=spend, resting=resting)
+
+    def beside(self, batch: Batch, rng: np.random.Generator | None, rows: Places | None) -> Array | None:
+        """Return the ratios of the n-grams that end at each token, scaled, (R, E), if the layers read them.
+
+        In training those of a token are dropped together, as a token's embedding is, at the same rate.
+        """
+        if not self.wide.inputs:
+            return None
+        given = batch.inputs
+        if given is None:
+            given = self.ratios_at(packed_endings(batch.ids, batch.packing, self.wide.orders, self.keys))
+        inputs: Array = given / self.params[SCALE]
+        return drop(np.ones((len(inputs), 1), inputs.dtype), self.embedding_dropout, rng, rows)[0] * inputs
+
+    def ratios_at(self, rows: NDArray[np.integer]) -> Array:
+        """Return the ratios (R, E) of the n-grams that :func:`rnncli.ngrams.endings` found."""
+        return looked_up(rows, self.params[RATIOS])
 
     def loss(
         self, logits: Array, y: IntArray, class_weights: Array | None = None, smoothing: float = 0.0
@@ -129,8 +159,9 @@ class WideModel(Model):
     def class_scores(self, logits: Array) -> Array:
         """Return one score a class, shape (N, C), whose softmax is the model's probabilities.
 
-        Where each branch has its own loss, each gives whole probabilities, and the mean of their scores is taken (the
-        normalized geometric mean of the probabilities); otherwise they are parts of a sum.
+        Where each branch has its own loss, each gives whole probabilities, and the mean of their scores is taken, in
+        which the n-grams have their share (the normalized geometric mean of the probabilities); otherwise they are
+        parts of a sum.
         """
         recurrent, sums = self.branches(logits)
         return self.combined(super().class_scores(recurrent), sums)
@@ -142,16 +173,16 @@ class WideModel(Model):
 
     def combined(self, scores: Array, sums: Array) -> Array:
         """Return the scores (N, C) of both branches together, from those of the recurrent one and the sums (N, K)."""
-        everything: Array = scores + (
-            np.concatenate([np.zeros_like(sums), sums], axis=1) if sums.shape[1] == 1 else sums
-        )
-        return everything * np.asarray(0.5, everything.dtype) if self.wide.own_loss else everything
+        if sums.shape[1] == 1:
+            sums = np.concatenate([np.zeros_like(sums), sums], axis=1)
+        recurrent, wide = self._parts
+        both: Array = scores * np.asarray(recurrent, scores.dtype) + sums * np.asarray(wide, sums.dtype)
+        return both
 
     def combined_backward(self, dscores: Array) -> tuple[Array, Array]:
         """Return the gradients of what :meth:`combined` was given."""
-        if self.wide.own_loss:
-            dscores = dscores * np.asarray(0.5, dscores.dtype)
-        return dscores, dscores[:, 1:] if self.params[TABLE].shape[1] == 1 else dscores
+        recurrent, wide = (dscores * np.asarray(part, dscores.dtype) for part in self._parts)
+        return recurrent, wide[:, 1:] if self.params[TABLE].shape[1] == 1 else wide
 
     def shares(self, ids: IntArray) -> Array:
         """Share what the n-grams of a text say among its tokens.
@@ -207,9 +238,14 @@ class WideModel(Model):
     def worth(self, rows: IntArray) -> Array:
         """Return what n-grams add to the logits of a text that has them, (F, K)."""
         W = self.params[TABLE][rows]
-        return W * self.params[RATIOS][rows] if RATIOS in self.params else W
+        return W * self.params[RATIOS][rows] if self.wide.weighted else W
 
     def branches(self, logits: Array) -> tuple[Array, Array]:
         """Return the logits of the recurrent branch and those of the n-grams."""
         count = super().logits
         return logits[:, :count], logits[:, count:]
+
+    @property
+    def _parts(self) -> tuple[float, float]:
+        """What the scores of each branch are multiplied by."""
+        return (1 - self.wide.share, self.wide.share) if self.wide.own_loss else (1.0, 1.0)

@@ -24,7 +24,8 @@ FLOORS: list[set[str]] = [
     {"layers"},
     {"optim", "schedules", "averaging", "stacks", "ngrams", "attributions", "baselines", "gradcheck.", "layer_groups"}
     | {"embedded", "penalized", "pooled"},
-    {"data", "ngram_counts"},
+    {"ngram_counts"},
+    {"data", "ngram_inputs"},
     {"tagging_metrics", "language_metrics", "models"},
     {"config"},
     {"building", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}

@@ -292,6 +292,8 @@ def ngram_rows() -> Iterator[tuple[str, Row]]:
         "dropout": 0.1,
         "lr": 0.03,
         "loss": "joint",
+        "share": 0.9,
+        "inputs": True,
     }
     for key, value in others.items():
         yield f"model.ngrams.{key}", Row(value, {"model": {"ngrams": {"orders": 3}}})

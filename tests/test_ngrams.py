@@ -26,7 +26,7 @@ def grams(text, orders):
 
 def key_of(gram):
     """Return the number of an n-gram: the last that a text which is this n-gram has."""
-    *_, (_, found, _) = ngrams._spell(
+    *_, (_, found, _, _) = ngrams._spell(
         np.array(gram), np.arange(1, len(gram) + 1), np.arange(len(gram), 0, -1), len(gram)
     )
     return int(found[0])

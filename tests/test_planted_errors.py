@@ -463,9 +463,10 @@ PLANTS = [
     plant(
         "the sum's gradient of the other class",
         WideModel.combined_backward,
-        "dscores[:, 1:] if",
-        "dscores[:, :1] if",
+        "wide[:, 1:] if",
+        "wide[:, :1] if",
         "model: n-grams, naive Bayes weight, joint loss, binary",
+        "model: n-grams as inputs, naive Bayes weight, binary",
         inputs="ngrams.W ngrams.b",
     ),
     plant(

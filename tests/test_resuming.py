@@ -72,6 +72,8 @@ def variants():
     yield {"model": REGULARIZED}
     yield {"model": {"ngrams": {"dropout": 0.3}}, "train": {"average": 0.9}}
     yield {"model": {"ngrams": {"loss": "joint", "naive_bayes": "start"}, "loss": "binary"}}
+    fed = {"embedding": {"dim": 6, "dropout": 0.2}, "ngrams": {"inputs": True, "share": 0.7}}
+    yield {"model": fed, "train": {"batch_size": 5}}
     yield {"model": {"loss": "binary", "pooling": "max"}, "train": {"validate_every": 1, "batch_size": 5}}
 
 

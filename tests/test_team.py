@@ -28,10 +28,11 @@ REGULARIZED = {
     "slowness_penalty": 2.0,
 }
 WIDE = {**RICH, "ngrams": {"orders": 2, "dropout": 0.4, "lr": 0.03}}
+FED = {**REGULARIZED, "ngrams": {"orders": 2, "inputs": True, "share": 0.7}}
 ROWS = np.array([3, 50, 7, 31, 18, 90, 2, 64, 11])
 
 
-@pytest.fixture(scope="module", params=[RICH, REGULARIZED, WIDE], ids=["rich", "regularized", "wide"])
+@pytest.fixture(scope="module", params=[RICH, REGULARIZED, WIDE, FED], ids=["rich", "regularized", "wide", "fed"])
 def trainer(request):
     """Return a trainer in float64, where rounding cannot be taken for a difference."""
     config = sample_config(model=request.param, train={"class_weights": "balanced", "label_smoothing": 0.2})

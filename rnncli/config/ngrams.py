@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from rnncli.config.base import Section
+from rnncli.config.base import Section, refuse
 
 
 class NgramConfig(Section):
@@ -27,3 +27,28 @@ class NgramConfig(Section):
         default="own",
         description="own: each branch learns by itself, their scores are averaged; joint: one loss of the sum",
     )
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="part of the n-grams in that average; the rest is the recurrent layers'"
+    )
+    inputs: bool = Field(
+        default=False,
+        description="the recurrent layers also read, at each token, the ratios of the n-grams that end there",
+    )
+
+    @field_validator("share")
+    @classmethod
+    def _needs_an_average(cls, value: float, info: ValidationInfo) -> float:
+        if value != 0.5 and info.data.get("loss") == "joint":
+            raise refuse(f"{value:g} has no effect with loss joint, which adds the scores up; give loss: own")
+        return value
+
+    @field_validator("inputs")
+    @classmethod
+    def _needs_ratios(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("naive_bayes") == "none":
+            raise refuse("needs the ratios; give naive_bayes: weight or start")
+        return value
+
+    def columns(self, classes: int) -> int:
+        """Return how many ratios the recurrent layers read at each token."""
+        return self.orders * (1 if classes == 2 else classes) if self.inputs else 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnncli.data.dataset import EncodedTexts
-from rnncli.packing import IntArray, Packing, make_packing, pack_flat
+from rnncli.packing import Array, IntArray, Packing, make_packing, pack_flat
 
 # Batches are cut from pools of this many batches of rows, sorted by length: wide enough that the lengths in a batch
 # nearly agree, narrow enough that an epoch's batches differ from the last one's.
@@ -68,12 +68,15 @@ class Batch(NamedTuple):
         Class ids in packed order.
     part : Part or None
         None if this is a whole batch.
+    inputs : ndarray of shape (R, E) or None
+        What is read beside each id, where it is given.
     """
 
     ids: IntArray
     packing: Packing
     y: IntArray
     part: Part | None = None
+    inputs: Array | None = None
 
 
 def make_batch(texts: EncodedTexts, rows: IntArray) -> Batch:
@@ -93,7 +96,9 @@ def make_batch(texts: EncodedTexts, rows: IntArray) -> Batch:
     """
     starts = texts.offsets[rows]
     packing = make_packing(texts.offsets[rows + 1] - starts)
-    return Batch(pack_flat(texts.ids, starts, packing).astype(np.int64), packing, texts.labels[rows[packing.order]])
+    ids, y = pack_flat(texts.ids, starts, packing).astype(np.int64), texts.labels[rows[packing.order]]
+    inputs = None if texts.inputs is None else pack_flat(texts.inputs, starts, packing)
+    return Batch(ids, packing, y, inputs=inputs)
 
 
 def make_part(texts: EncodedTexts, rows: IntArray, places: IntArray) -> Batch:

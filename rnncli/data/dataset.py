@@ -13,6 +13,7 @@ from rnncli.data.split import split_rows
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.data.vocabulary import Vocabulary
 from rnncli.errors import DataError
+from rnncli.ngram_counts import NgramCounts
 
 __all__ = ["Dataset", "EncodedTexts", "encode_parts", "encode_rows", "load_dataset", "read_parts", "source_name"]
 
@@ -29,12 +30,15 @@ class Dataset:
         The tokens, counted in the training part.
     labels : tuple of str
         The name of each class, sorted.
+    ngrams : NgramCounts, optional
+        The n-grams of the training part, where they were counted.
     """
 
     train: EncodedTexts
     valid: EncodedTexts
     vocabulary: Vocabulary
     labels: tuple[str, ...]
+    ngrams: NgramCounts | None = None
 
 
 def load_dataset(data: DataSettings, seed: int, cache_dir: Path | None) -> Dataset:

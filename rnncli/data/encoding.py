@@ -15,6 +15,7 @@ from rnncli.errors import DataError
 
 Ids = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +30,14 @@ class EncodedTexts:
         Where each text begins, and at the end the total.
     labels : ndarray of shape (rows,), int64
         The class of each text.
+    inputs : ndarray of shape (total, E), float32, optional
+        What a model is to read beside each id, where that is not to be worked out from the ids.
     """
 
     ids: Ids
     offsets: Integers
     labels: Integers
+    inputs: Numbers | None = None
 
     def __len__(self) -> int:
         """Return the number of texts."""

@@ -21,7 +21,7 @@ from rnncli.exporting.learned import facts_of, lists_of, travelling
 from rnncli.exporting.samples import sample_of
 from rnncli.exporting.verify_numpy import verify_folder
 from rnncli.trained import Trained
-from rnncli.wide_models import BIAS, RATIOS, WideModel
+from rnncli.wide_models import BIAS, WideModel
 
 TEMPLATE = "predict.py.txt"
 TEXTS = 32  # to compare on; the program reads one at a time
@@ -181,7 +181,7 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
             values["max_length"] = config.data.max_length
         if config.model.ngrams is not None:
             flags |= _ngrams(model)
-            values["orders"] = model.wide.orders
+            values |= {"orders": model.wide.orders, "wide_share": model.wide.share, "share": 1 - model.wide.share}
     else:
         tokenizer = trained.learned
         flags |= {"tied"} if model.tied else set()
@@ -192,8 +192,10 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
 def _ngrams(model: WideModel) -> set[str]:
     """Return what a model's n-grams need."""
     params, flags = model.params, {"wide"}
-    flags |= {"own_losses"} if model.wide.own_loss else set()
-    flags |= {"ratios"} if RATIOS in params else set()
+    if model.wide.own_loss:
+        flags |= {"own_losses"} if model.wide.share == 0.5 else {"own_losses", "shared"}
+    flags |= {"ratios"} if model.wide.weighted else set()
+    flags |= {"inputs"} if model.wide.inputs else set()
     return flags | ({"one_sum"} if len(params[BIAS]) == 1 else set())
 
 

@@ -15,11 +15,11 @@ from rnncli.errors import GradientError
 from rnncli.gradcheck.checks import Case, Check, GradientCheck, IdentityCheck, Inputs, Pairs
 from rnncli.models import Model
 from rnncli.ngram_counts import NgramCounts, count_ngrams
-from rnncli.ngrams import bag_of, occurrences
+from rnncli.ngrams import bag_of, occurrences, packed_endings
 from rnncli.optim import SparseRows
 from rnncli.packing import Array, IntArray, make_packing
 from rnncli.stacks import EMBEDDING_SCALE
-from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel
+from rnncli.wide_models import BIAS, FIXED, RATIOS, TABLE, WideModel
 
 VOCABULARY_SIZE = 11
 LENGTHS = (3, 1, 5, 2)
@@ -52,7 +52,7 @@ def model_case(given: ModelCase) -> Case:
         With the sparse gradients of the embedding and of the n-grams written out, and their rows named.
     """
     model, batch = given.model, given.batch
-    trained = {name: array for name, array in model.params.items() if name not in (KEYS, RATIOS)}
+    trained = {name: array for name, array in model.params.items() if name not in FIXED}
 
     def forward(inputs: Inputs) -> tuple[list[Array], Any]:
         assert inputs is trained
@@ -106,14 +106,18 @@ def model_identities(given: ModelCase) -> Pairs:
         alone.append(model.forward(own)[0][0])
     yield "logits, each text alone", logits, np.stack(alone)
     yield "logits, scoring", logits, model.forward(batch, keep=False)[0]
-    plain = logits
+    of_layers = slice(None)  # which of the logits are the recurrent layers'
     if isinstance(model, WideModel):
         plain, sums = model.branches(logits)
+        of_layers = slice(plain.shape[1])
         yield "n-grams, added up one by one", sums, _sums_of_ngrams(model, batch)
-        model = model.recurrent
+        if model.wide.inputs:
+            found = model.ratios_at(packed_endings(batch.ids, batch.packing, model.wide.orders, model.keys))
+            yield "ratios at each token, one by one", found, _ratios_at_tokens(model, batch)
+            batch = batch._replace(inputs=found)  # which n-grams end at a token is not the same backwards
     if len(model.directions) == 2:
-        yield "logits, mirrored", plain, mirrored(model).forward(_backwards(batch))[0]
-    model = given.model
+        other = mirrored(model).forward(_backwards(batch))[0]
+        yield "logits, mirrored", logits[:, of_layers], other[:, of_layers]
     losses = [model.loss(logits[n : n + 1], batch.y[n : n + 1])[0] for n in range(len(batch.y))]
     counts: Array = np.ones(batch.y.max() + 1) if given.class_weights is None else given.class_weights
     weights = counts[batch.y]
@@ -129,10 +133,22 @@ def _sums_of_ngrams(model: WideModel, batch: Batch) -> Array:
         found = {int(row) for _, _, rows in occurrences(ids, model.wide.orders, model.keys) for row in rows}
         total = model.params[BIAS].copy()
         for row in sorted(found):
-            value = model.params[RATIOS][row] if RATIOS in model.params else 1.0
+            value = model.params[RATIOS][row] if model.wide.weighted else 1.0
             total += model.params[TABLE][row] * value
         sums.append(total)
     return np.stack(sums)
+
+
+def _ratios_at_tokens(model: WideModel, batch: Batch) -> Array:
+    """Look up what the n-grams that end at each token say by themselves, with loops."""
+    ratios = model.params[RATIOS]
+    out = np.zeros((len(batch.ids), model.wide.orders, ratios.shape[1]))
+    for n in range(len(batch.packing.order)):
+        rows = np.flatnonzero(batch.packing.sequences == n)
+        for order, places, found in occurrences(batch.ids[rows], model.wide.orders, model.keys):
+            for place, row in zip(places, found, strict=True):
+                out[rows[place + order - 1], order - 1] = ratios[row]
+    return out.reshape(len(out), -1)
 
 
 def mirrored(model: Model) -> Model:
@@ -167,7 +183,7 @@ def _backwards(batch: Batch) -> Batch:
     """Reverse every text."""
     packing = batch.packing
     rows = packing.offsets[packing.lengths[packing.sequences] - 1 - packing.times] + packing.sequences
-    return batch._replace(ids=batch.ids[rows])
+    return batch._replace(ids=batch.ids[rows], inputs=None if batch.inputs is None else batch.inputs[rows])
 
 
 def unsettle(model: Any, rng: np.random.Generator) -> None:
@@ -185,7 +201,7 @@ def unsettle(model: Any, rng: np.random.Generator) -> None:
     for name, array in model.params.items():
         if name in ("embedding.W", "spelling.W"):
             array *= 0.7 / EMBEDDING_SCALE
-        elif (array.ndim == 1 and name != KEYS) or name == TABLE:
+        elif (array.ndim == 1 and name not in FIXED) or name == TABLE:
             array += 0.3 * rng.standard_normal(array.shape)
 
 
@@ -196,7 +212,9 @@ def _small_case(rng: np.random.Generator, *, settings: dict[str, Any], weighted:
     # Some tokens occur several times and others not at all; the most frequent is not the first.
     ids = rng.permutation(np.repeat([8, 4, 5, 0], [5, 3, 2, 1]))
     y = np.arange(len(LENGTHS)) % classes
-    model = build_classifier(config, VOCABULARY_SIZE, classes, rng, _counts(config, ids, classes), dtype=np.float64)
+    scale = None if config.ngrams is None else np.linspace(0.5, 2.0, config.ngrams.columns(classes))
+    counts = _counts(config, ids, classes)
+    model = build_classifier(config, VOCABULARY_SIZE, classes, rng, counts, dtype=np.float64, scale=scale)
     unsettle(model, rng)
     weights = np.array([0.5, 2.0, 1.25])[:classes] if weighted else None
     return ModelCase(model, Batch(ids, packing, y), weights, int(rng.integers(2**32)))
@@ -275,6 +293,11 @@ def _wide() -> Iterator[tuple[str, dict[str, Any]]]:
         ngrams = {"naive_bayes": bayes, "loss": branches, "dropout": 0.3}
         section = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": rnn, "loss": loss, "ngrams": ngrams}
         yield f"n-grams, naive Bayes {bayes}, {branches} loss, {loss}", section
+    for bayes, loss, variational in (("weight", "binary", False), ("start", "softmax", True)):
+        ngrams = {"naive_bayes": bayes, "inputs": True, "share": 0.7, "orders": 2}
+        section = {"embedding": {"dim": 3, "dropout": 0.3}, "rnn": rnn, "loss": loss, "ngrams": ngrams}
+        name = f"n-grams as inputs, naive Bayes {bayes}, {loss}{', variational' * variational}"
+        yield name, section | {"variational": variational}
 
 
 def model_rows(

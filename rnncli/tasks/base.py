@@ -52,6 +52,10 @@ class Task(Protocol):
         """Return the work of a config with fresh weights; ConfigError if it does not fit the data."""
         ...
 
+    def ready(self, config: Any, data: Any) -> Any:
+        """Return the data with what the config has to be worked out of it before it is shared; the same if nothing."""
+        ...
+
     def pack(self, data: Any, exchange: Exchange) -> Parcel:
         """Return what other processes need of the data."""
         ...

@@ -11,18 +11,20 @@ import numpy as np
 from rnncli.classifiers import build_classifier, classifier_shapes, classifier_with
 from rnncli.classifying import Classifying
 from rnncli.config import Config
+from rnncli.config.ngrams import NgramConfig
 from rnncli.data.dataset import Dataset, EncodedTexts, load_dataset
 from rnncli.data.vocabulary import UNKNOWN, Vocabulary
 from rnncli.errors import ConfigError, shown_on_one_line
 from rnncli.models import Model
 from rnncli.ngram_counts import NgramCounts, count_ngrams
+from rnncli.ngram_inputs import cross_fitted, spread
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
 from rnncli.tasks.pretrained import Reading, take_language_model
 from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Source, Taken, match_keys, match_tokens, take_arrays
-from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE
+from rnncli.wide_models import BIAS, FIXED, KEYS, TABLE
 from rnncli.workers.exchange import Anything, Exchange
 
 _TEXTS = ("ids", "offsets", "labels")
@@ -58,14 +60,37 @@ class Classification:
                 where="model.loss",
                 remedy="Use softmax",
             )
+        data = self.ready(config, data)
         sizes, rng = (len(data.vocabulary), len(data.labels)), generator(config.seed, "weights")
-        model = build_classifier(config.model, *sizes, rng, count_of(config, data))
+        scale = None if data.train.inputs is None else spread(data.train.inputs)
+        model = build_classifier(config.model, *sizes, rng, data.ngrams, scale=scale)
         return self._work(config, data, model)
+
+    def ready(self, config: Config, data: Dataset) -> Dataset:
+        """Return the data with its n-grams counted and, if the layers read their ratios, those of the training part."""
+        counts = count_of(config, data) if data.ngrams is None else None
+        if counts is None:
+            return data
+        settings, train = config.model.ngrams, data.train
+        if settings is not None and settings.inputs:
+            inputs = cross_fitted(
+                train.ids,
+                train.offsets,
+                train.labels,
+                counts,
+                orders=settings.orders,
+                min_count=settings.min_count,
+                rng=generator(config.seed, "folds"),
+            )
+            train = replace(train, inputs=inputs)
+        return replace(data, train=train, ngrams=counts)
 
     def pack(self, data: Dataset, exchange: Exchange) -> Parcel:
         """Return the texts of both parts."""
         parts = {"train": data.train, "valid": data.valid}
         arrays = {f"{name}.{key}": getattr(part, key) for name, part in parts.items() for key in _TEXTS}
+        if data.train.inputs is not None:
+            arrays["train.inputs"] = data.train.inputs
         return Parcel({"labels": list(data.labels)}, arrays)
 
     def unpack(self, config: Config, parcel: Parcel) -> Dataset:
@@ -134,8 +159,8 @@ class Classification:
             tokenizer = config.data.tokenizer
             reading = Reading(data.vocabulary, (tokenizer.kind,), tokenizer.lowercase, "data.tokenizer")
             return take_language_model(network, config, reading, source, where)
-        _refuse_other_ngrams(network.params, source, where)
         same_labels = source.learned.labels == data.labels
+        _refuse_other_ngrams(config.model.ngrams, source, where, same_labels)
         by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
         if same_labels and len(network.poolings) > 1 and source.model.poolings != network.poolings:
             raise ConfigError(
@@ -145,7 +170,7 @@ class Classification:
                 remedy=f"Give model.pooling: [{', '.join(source.model.poolings)}]",
             )
         fresh = set() if same_labels else {"output.w", "output.b"}
-        fresh |= {KEYS, RATIOS}
+        fresh |= set(FIXED)
         wide = KEYS in network.params and KEYS in source.model.params
         if same_labels and data.vocabulary.tokens == source.learned.vocabulary.tokens and wide:
             by_token[TABLE] = match_keys(network.params[KEYS], source.model.params[KEYS])
@@ -190,30 +215,42 @@ def count_of(config: Config, data: Dataset) -> NgramCounts | None:
     return counts
 
 
-def _refuse_other_ngrams(ours: Mapping[str, Array], source: Source, where: str) -> None:
+def _refuse_other_ngrams(ours: NgramConfig | None, source: Source, where: str, same_labels: bool) -> None:
     """Refuse to go on without the n-grams of another model, or to take weights of theirs for what they are not."""
-    theirs: Mapping[str, Array] = source.model.params
-    if KEYS not in theirs:
-        return
-    if KEYS not in ours:
+    theirs: NgramConfig | None = source.config.model.ngrams
+    read, to_read = (settings is not None and settings.inputs for settings in (theirs, ours))
+    if theirs is not None and ours is None:
         raise ConfigError(
             f"{where} has n-grams and the model of this config has none",
             where="init_from",
             remedy="Give model.ngrams, {} for its defaults",
         )
-    if (RATIOS in theirs) != (RATIOS in ours):
-        kind = source.config.model.ngrams.naive_bayes
-        says = "are multiplied by log-count ratios" if RATIOS in theirs else "are not multiplied by anything"
+    weighted = theirs is not None and theirs.naive_bayes == "weight"
+    if theirs is not None and ours is not None and weighted != (ours.naive_bayes == "weight"):
+        says = "are multiplied by log-count ratios" if weighted else "are not multiplied by anything"
         raise ConfigError(
             f"the weights of the n-grams of {where} {says}, unlike those of this config",
             where="init_from",
-            remedy=f"Give model.ngrams.naive_bayes: {kind}",
+            remedy=f"Give model.ngrams.naive_bayes: {theirs.naive_bayes}",
+        )
+    if read != to_read:
+        raise ConfigError(
+            f"the layers of {where} {'' if read else 'do not '}read the ratios of n-grams, unlike those of this config",
+            where="init_from",
+            remedy=f"Give model.ngrams.inputs: {str(read).lower()}",
+        )
+    if read and not same_labels:
+        raise ConfigError(
+            f"the layers of {where} read how n-grams tell its labels apart, and the training part has others",
+            where="init_from",
+            remedy="Start from a language model, or leave init_from out",
         )
 
 
 def texts_of(arrays: Mapping[str, Anything], name: str) -> EncodedTexts:
     """Return the texts that a parcel has under a name."""
-    return EncodedTexts(*(arrays[f"{name}.{key}"] for key in _TEXTS))
+    ids, offsets, labels = (arrays[f"{name}.{key}"] for key in _TEXTS)
+    return EncodedTexts(ids, offsets, labels, arrays.get(f"{name}.inputs"))
 
 
 def class_weights(given: str | dict[str, float] | None, texts: EncodedTexts, labels: tuple[str, ...]) -> Array | None:

@@ -58,6 +58,10 @@ class LanguageModelling:
         model = build_language_model(config.model, data.codec.size, generator(config.seed, "weights"))
         return self._work(config, data, model)
 
+    def ready(self, config: LanguageConfig, data: Corpus) -> Corpus:
+        """Return the data."""
+        return data
+
     def pack(self, data: Corpus, exchange: Exchange) -> Parcel:
         """Return where the text lies, for processes of this machine; else the text itself."""
         parts = {name: getattr(data, name) for name in _PARTS}

@@ -48,6 +48,10 @@ class Tagging:
         model = build_tagger(config.model, self.shapes(config, data.codec), generator(config.seed, "weights"))
         return self._work(config, data, model)
 
+    def ready(self, config: TaggingConfig, data: TaggingDataset) -> TaggingDataset:
+        """Return the data."""
+        return data
+
     def pack(self, data: TaggingDataset, exchange: Exchange) -> Parcel:
         """Return the sentences of both parts."""
         parts = {"train": data.train, "valid": data.valid}
