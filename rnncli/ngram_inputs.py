@@ -33,7 +33,8 @@ def looked_up(rows: NDArray[np.integer], ratios: Array) -> Array:
     ndarray of shape (R, orders * K)
         For each length the K ratios of its n-gram, 0 where it has none.
     """
-    return np.where(rows[..., None] < 0, ratios.dtype.type(0), ratios[rows]).reshape(len(rows), -1)
+    found = np.where(rows[..., None] < 0, ratios.dtype.type(0), ratios[rows])
+    return found.reshape(len(rows), rows.shape[1] * ratios.shape[1])
 
 
 def cross_fitted(
@@ -126,7 +127,7 @@ def shared(inputs: Array, K: int) -> Array:
     parts = []
     for order, back, column in _parts(inputs.shape[1] // K, K):
         part = np.zeros((len(inputs), K), inputs.dtype)
-        part[: len(inputs) - back] = inputs[back:, column] / order
+        part[: max(len(inputs) - back, 0)] = inputs[back:, column] / order
         parts.append(part)
     return np.concatenate(parts, axis=1)
 

@@ -168,6 +168,16 @@ def test_what_stands_beside_the_layers_stays_fresh(workdir):
     assert str(taken).endswith("rnn0; fresh: attention, output, ngrams")
 
 
+def test_what_the_first_layer_reads_of_ngrams_stays_fresh(workdir):
+    source = train_lm().model.params["rnn0.fwd.Wx"]
+    before, trainer, _, taken = started(classifier(model={"ngrams": {"inputs": True}}))
+    found, fresh = trainer.model.params["rnn0.fwd.Wx"], before["rnn0.fwd.Wx"]
+    assert len(found) == len(source) + 3
+    np.testing.assert_array_equal(found[:-3], source)
+    np.testing.assert_array_equal(found[-3:], fresh[-3:])
+    assert "rnn0.fwd.Wx" in taken.taken
+
+
 # ---- tokens --------------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ from rnncli.wide_models import TABLE
 TEXTS = ["film good and bad n1", "plot", "bad bad bad bad", "unheard of, good film and good film", "", "n0 " * 40]
 WAYS = list(itertools.product([2, 3], ["own", "joint"], ["weight", "none"], ["softmax", "binary"]))
 WAYS = [way for way in WAYS if way[0] == 2 or way[3] == "softmax"]
+WAYS += [(*way, True) for way in WAYS if way[2] == "weight"] + [(3, "own", "start", "softmax", True)]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,12 @@ def model_of(tmp_path_factory):
 
     made = {}
 
-    def give(labels=2, loss="own", bayes="weight", of_net="softmax", **ngrams):
-        key = (labels, loss, bayes, of_net, *ngrams.items())
+    def give(labels=2, loss="own", bayes="weight", of_net="softmax", inputs=False, **ngrams):
+        key = (labels, loss, bayes, of_net, inputs, *ngrams.items())
         if key not in made:
-            ngrams = {"loss": loss, "naive_bayes": bayes, **ngrams}
+            ngrams = {"loss": loss, "naive_bayes": bayes, "inputs": inputs, **ngrams}
+            if inputs and loss == "own":
+                ngrams["share"] = 0.7
             rnn = {"cell": "gru", "hidden": 5, "bidirectional": True}
             config = tiny_config(
                 folder / f"{labels}.csv", model={"ngrams": ngrams, "rnn": rnn, "loss": of_net, "pooling": "attention"}
@@ -87,7 +90,8 @@ def test_the_gradient_by_words_and_shares_is_that_of_finite_differences(model_of
     params = {name: a if a.dtype == np.int32 else a.astype(np.float64) for name, a in model.params.items()}
     f = score_function(classifier_reader(type(model)(**{**vars(model), "params": params})), 0)
     _, gradient = f(x[None])
-    for place in [(0, 0), (1, 3), (2, x.shape[1] - 1), (3, x.shape[1] - 1)]:
+    D = trained.config.model.embedding.dim
+    for place in [(0, 0), (1, 3), *((column % 4, column) for column in range(D, x.shape[1])), (3, x.shape[1] - 1)]:
         above, below = x.copy(), x.copy()
         above[place] += 1e-6
         below[place] -= 1e-6
@@ -115,8 +119,9 @@ def test_leaving_a_word_out_makes_its_neighbours_neighbours(model_of):
         assert left == pytest.approx(odds_of(trained, text, 1) - odds_of(trained, others, 1), abs=1e-4)
 
 
-def test_gradients_of_the_states_are_those_of_the_layers_alone(model_of):
-    trained = model_of()
+@pytest.mark.parametrize("inputs", [False, True])
+def test_gradients_of_the_states_are_those_of_the_layers_alone(model_of, inputs):
+    trained = model_of(inputs=inputs)
     trace = explain(trained, "film good and bad").trace()
     assert trace.dx.shape == (4, trained.config.model.embedding.dim)
 
