@@ -89,6 +89,7 @@ MODEL = "model: lstm, 1 layer, dropout, weights"
 BI_MODEL = "model: lstm, 1 layer, bidirectional, dropout, weights"
 DEEP_MODEL = "model: lstm, 2 layers, dropout, weights"
 WIDE_MODEL = "model: n-grams, naive Bayes weight, own loss, softmax"
+FED_MODEL = "model: n-grams as inputs, naive Bayes weight, binary"
 SAME = ": same by other ways"
 CARRIED = "language model: lstm, carried state"
 DOCUMENTS = "language model: lstm, two sizes, every dropout, documents"
@@ -466,15 +467,29 @@ PLANTS = [
         "wide[:, 1:] if",
         "wide[:, :1] if",
         "model: n-grams, naive Bayes weight, joint loss, binary",
-        "model: n-grams as inputs, naive Bayes weight, binary",
         inputs="ngrams.W ngrams.b",
     ),
     plant(
         "n-grams of two texts",
-        ngrams.bag_of,
+        ngrams._ways,
         "np.repeat(packing.sizes, packing.sizes)",
         "np.maximum(np.repeat(packing.sizes, packing.sizes) - 1, 1)",
         WIDE_MODEL + SAME,
+    ),
+    plant(
+        "the gradient of what stands beside the embedding taken for its own",
+        embedded.embed_backward,
+        "dx[:, :D]",
+        "dx[:, -D:]",
+        FED_MODEL,
+        inputs="embedding.W",
+    ),
+    plant(
+        "ratios where an n-gram begins",
+        ngrams.endings,
+        "for order, found, _, last in",
+        "for order, found, last, _ in",
+        FED_MODEL + SAME,
     ),
     plant(
         "an n-gram counted as often as it occurs",
@@ -818,9 +833,17 @@ PLANTS = [
     plant(
         "embedding dropout not undone",
         embedded.embed_backward,
-        "undrop(dx, mask)",
-        "dx",
+        "undrop(sum_by_group(dx, groups) if by_row else dx, mask)",
+        "(sum_by_group(dx, groups) if by_row else dx)",
         MODEL,
+        FED_MODEL,
+        inputs="embedding.W",
+    ),
+    plant(
+        "variational dropout of the embedding not undone",
+        embedded.embed_backward,
+        "undrop(dx, mask), groups",
+        "dx, groups",
         "model: variational dropout",
         "language model: lstm, variational dropout",
         inputs="embedding.W",
@@ -836,9 +859,17 @@ PLANTS = [
     plant(
         "a token's gradient in one text alone",
         embedded.embed_backward,
+        "sum_by_group(undrop(dx, mask), groups)",
+        "undrop(dx, mask)[groups.rows[groups.starts]]",
+        "model: variational dropout",
+        inputs="embedding.W",
+    ),
+    plant(
+        "a token's gradient at one place alone",
+        embedded.embed_backward,
         "sum_by_group(dx, groups) if by_row",
         "dx[groups.rows[groups.starts]] if by_row",
-        "model: variational dropout",
+        FED_MODEL,
         inputs="embedding.W",
     ),
     plant(

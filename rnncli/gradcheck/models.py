@@ -113,7 +113,7 @@ def model_identities(given: ModelCase) -> Pairs:
         yield "n-grams, added up one by one", sums, _sums_of_ngrams(model, batch)
         if model.wide.inputs:
             found = model.ratios_at(packed_endings(batch.ids, batch.packing, model.wide.orders, model.keys))
-            yield "ratios at each token, one by one", found, _ratios_at_tokens(model, batch)
+            yield "ratios at tokens, one by one", found, _ratios_at_tokens(model, batch)
             batch = batch._replace(inputs=found)  # which n-grams end at a token is not the same backwards
     if len(model.directions) == 2:
         other = mirrored(model).forward(_backwards(batch))[0]
