@@ -18,6 +18,7 @@ from rnncli.data.tagging import readers as sentence_readers
 from rnncli.data.tagging.spelling import spell
 from rnncli.data.tokenizers import make_tokenizer
 from rnncli.ngram_counts import count_ngrams, log_count_ratios
+from rnncli.ngram_inputs import cross_fitted
 from rnncli.ngrams import bag_of
 
 # The key that chooses, without [variants], and what is chosen.
@@ -173,7 +174,7 @@ def _functions(choice: _Choice) -> list[Callable[..., Any]]:
     if choice.key == "model.pooling":
         return [getattr(layers, f"{name}_pooling_{way}") for way in ("forward", "backward")]
     if choice.key == "model.ngrams":
-        return [count_ngrams, log_count_ratios, bag_of, layers.bag_forward, layers.bag_backward]
+        return [count_ngrams, log_count_ratios, cross_fitted, bag_of, layers.bag_forward, layers.bag_backward]
     if choice.key == "model.loss":
         return [getattr(layers, f"{name}_loss")]
     if choice.key == "optim.name" and choice.section is not None:
