@@ -127,13 +127,35 @@ def plan_run(config: RunConfig, seconds: float = 5.0) -> Plan:
         # Texts were read and encoded, which takes time and memory that the run, finding them in the cache, will not.
         del data
         return _plan_in_child(config, seconds)
+    return plan_loaded(config, data, seconds, time.perf_counter() - start)
+
+
+def plan_loaded(config: RunConfig, data: Any, seconds: float, loading: float = 0.0) -> Plan:
+    """Measure what a run on data in memory will take. Nothing is written.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What would be trained; where its data is does not matter.
+    data
+        On what, as its task has it.
+    seconds : float
+        How long to train.
+    loading : float
+        Seconds that it took to load the data, which count for the run.
+
+    Returns
+    -------
+    Plan
+        The figures.
+    """
+    start = time.perf_counter()
     with processes(worker_count(config)) as exchange:
         data = share_data(exchange, config, data)
         trainer = build_trainer(config, data)
         take_first_weights(trainer, config, data)
         share_weights(exchange, trainer)
-        start_seconds = time.perf_counter() - start
-        return _measure(config, data, trainer, start_seconds, seconds)
+        return _measure(config, data, trainer, loading + time.perf_counter() - start, seconds)
 
 
 def _measure(config: RunConfig, data: Any, trainer: Trainer, start_seconds: float, seconds: float) -> Plan:

@@ -29,11 +29,11 @@ FLOORS: list[set[str]] = [
     {"tagging_metrics", "language_metrics", "models"},
     {"config"},
     {"building", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
-    | {"calibration", "comparing", "metrics_file"},
-    {"wide_models"},
+    | {"calibration", "comparing", "metrics_file", "budgets", "recipes"},
+    {"wide_models", "start_sizes"},
     {"classifiers", "scoring", "language_scoring", "postmortem", "starting", "sharding", "sampling", "event_files"}
-    | {"gate_traces", "readings", "thresholds"},
-    {"team", "classifying", "tagging", "language_modelling", "score_functions"},
+    | {"gate_traces", "readings", "thresholds", "start_classifiers"},
+    {"team", "classifying", "tagging", "language_modelling", "score_functions", "start_choices"},
     {"training", "tasks", "plan_figures"},
     {"assembly", "trained", "trial", "progress", "recording"},
     {"brief_progress", "joining", "first_weights", "inventory", "predicting", "subjects"},
@@ -41,7 +41,7 @@ FLOORS: list[set[str]] = [
     {"run", "verifying", "evaluation", "tagger_evaluation", "language_evaluation", "baseline_evaluation"}
     | {"explaining", "gradcheck", "gradcheck.models", "gradcheck.sequences", "gradcheck.configured", "explain_page"},
     {"ensembles", "exporting", "planning", "seeds", "sweeping"},
-    {"run_records", "outcomes", "importing"},
+    {"run_records", "outcomes", "importing", "start_timing"},
     {"judging"},
     {"side_by_side"},
     {"reporting"},
@@ -84,6 +84,7 @@ KNOWS_CONFIG = {
         "run_records",
         "outcomes",
         "start_facts",
+        "start_timing",
         "starting",
         "reporting",
         "fitting",

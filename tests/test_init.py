@@ -8,7 +8,7 @@ from tiny_runs import write_csv
 from tiny_tasks import write_conllu, write_text
 
 import rnncli.cli.init
-from rnncli import start_facts, starting
+from rnncli import start_facts
 from rnncli.config import load_config
 from rnncli.config.schema import SCHEMA_FILE, config_schema
 from rnncli.config.yaml_text import parse
@@ -167,14 +167,6 @@ def test_a_short_text_is_read_in_few_parts(cli, workdir):
     assert 20 <= 0.9 * (workdir / "play.txt").stat().st_size / (train.batch_size * train.window) < 80
 
 
-def test_long_epochs_are_validated_within(cli, workdir, monkeypatch):
-    write_rows(workdir / "d.csv")
-    monkeypatch.setattr(starting, "CLASSIFIER_STEPS", 2)
-    assert cli("init", "--data", "d.csv").code == 0
-    train = load_config("d.yaml").train
-    assert (train.epochs, train.validate_every) == (1, 2)
-
-
 def test_parts_named_as_such_are_used(cli, workdir):
     for part in ("train", "dev", "test"):
         write_conllu(workdir / f"my-{part}.conllu")
@@ -200,10 +192,8 @@ def test_settings_follow_from_the_data(cli, workdir):
     assert config.train.batch_size == 16
     assert config.train.epochs == 30
     assert config.data.valid_fraction == 0.2
-    assert config.data.max_length == 100  # although no text has more than 89
-    (workdir / "long.txt").write_text("\n".join(f"{line} {'more ' * 60}" for line in lines) + "\n")
-    assert cli("init", "--data", "long.txt", "--output", "longer.yaml").code == 0
-    assert load_config("longer.yaml").data.max_length == 150
+    assert config.data.max_length is None
+    assert (config.model.loss, config.model.ngrams) == ("binary", None)  # one word in several texts is too few
     (workdir / "chinese.jsonl").write_text(
         "".join(json.dumps({"text": "这部电影很好看" + "好" * i, "label": i % 2}) + "\n" for i in range(40))
     )
@@ -342,15 +332,16 @@ def answering(workdir, monkeypatch):
 def test_what_is_not_given_is_asked_for(answering, workdir):
     lines = ["a,b,c", *(f"some text {i},{i % 2},{i % 3}" for i in range(30))]
     (workdir / "d.csv").write_text("\n".join(lines) + "\n")
-    result = answering(["d.csv", "mine.yaml", "", "c", "y"])
+    result = answering(["d.csv", "mine.yaml", "", "c", "5", "30s", "y"])
     assert result.exit_code == 0, result.output
     train = load_config("mine.yaml").data.train
     assert (train.text, train.label) == ("a", "c")
+    assert "5 has no unit: type 5s for seconds, 5m for minutes or 5h for hours." in result.output
 
 
 def test_no_writes_nothing(answering, workdir):
     write_rows(workdir / "d.csv")
-    assert answering(["", "", "", "n"], "--data", "d.csv").exit_code == 1
+    assert answering(["", "", "", "", "n"], "--data", "d.csv").exit_code == 1
     assert not Path("d.yaml").exists()
 
 

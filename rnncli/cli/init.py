@@ -9,19 +9,26 @@ from typing import Any
 
 import click
 
+from rnncli.budgets import Choice, choose
+from rnncli.cli.durations import Duration
 from rnncli.cli.outputs import output_file
 from rnncli.config import parse_config, usable_name
 from rnncli.config.yaml_text import parse
 from rnncli.data.sight import TASK_OF, Sight, bare_stem, look
 from rnncli.data.table_columns import Column, label_columns, read_columns_of, text_columns
 from rnncli.errors import ConfigError, RnncliError, told
-from rnncli.start_facts import find_facts
-from rnncli.starting import config_text, summary
+from rnncli.start_choices import start_choices
+from rnncli.start_facts import Facts, find_facts
+from rnncli.start_timing import pace_on
+from rnncli.starting import config_text, recommended, summary
 from rnncli.tasks import task_of
+from rnncli.worded import duration
 
 WITH_COLUMNS = ("csv", "tsv", "jsonl")
 OPTION = "--output"
 FEW = 500  # texts
+BUDGET = "5m"
+BUSY = 0.9  # of a core; with less, the time is that of a machine that does other things too
 
 
 @click.command("init")
@@ -29,6 +36,7 @@ FEW = 500  # texts
 @click.option("--data", type=click.Path(path_type=Path), help="The file or folder to learn from.")
 @click.option("--text", metavar="COLUMN", help="The column of --data that holds the text.")
 @click.option("--label", metavar="COLUMN", help="The column of --data that holds the label.")
+@click.option("--budget", type=Duration(), help=f"Time that training may take: 90s, 5m, 2h.  [default: {BUDGET}]")
 @click.option("--output", type=click.Path(path_type=Path), help="The config to write.  [default: DATA.yaml]")
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is found.")
 @click.pass_context
@@ -38,6 +46,7 @@ def command(
     data: Path | None,
     text: str | None,
     label: str | None,
+    budget: float | None,
     output: Path | None,
     yes: bool,
 ) -> None:
@@ -45,6 +54,9 @@ def command(
 
     Format, columns, lengths and labels are found by looking. On a terminal you are asked for what is not given;
     elsewhere what cannot be found must be given. A file that exists is never replaced.
+
+    Some steps are trained on a part of the data and thrown away, to know what this machine can do within --budget: the
+    best recipe for as much of it as it needs, a quicker one or a shorter run where that takes too long.
     """
     asking = on_terminal() and not yes
     if data is None:
@@ -80,17 +92,22 @@ def command(
     if facts.bad:
         rows = "row" if facts.bad == 1 else "rows"
         click.echo(f"{facts.bad:,} {rows} cannot be read, and training stops at the first: {facts.first_bad}", err=True)
+    if budget is None:
+        budget = click.prompt("Time for training", default=BUDGET, type=Duration()) if asking else Duration.of(BUDGET)
+    choice = choose(start_choices(facts), budget, pace_on(facts))
+    for line in _chosen_lines(choice, facts, budget):
+        click.echo(line)
     if asking and not click.confirm(f"Write {output}?", default=True):
         click.echo("nothing was written", err=True)
         ctx.exit(1)
-    text_of_config = config_text(facts, output, group)
+    text_of_config = config_text(facts, choice, output, group)
     if not facts.bad and 0 < facts.texts < FEW:  # so few that a part of the split may be empty
         config = parse_config(parse(text_of_config).value, str(output))
         task_of(config).load(config, None)
     with output_file(OPTION, output) as file, told(OPTION, output):
         file.write(text_of_config)
     click.echo(f"wrote {output}")
-    _say_next(output, found)
+    _say_next(output, found, choice.seeds)
 
 
 def on_terminal() -> bool:
@@ -148,9 +165,43 @@ def _refuse_to_replace(output: Path) -> None:
         )
 
 
-def _say_next(output: Path, task: str) -> None:
+def _chosen_lines(choice: Choice, facts: Facts, budget: float) -> list[str]:
+    """Say what was chosen, how long it takes and what would have been better."""
+    unit = "characters" if facts.task == "language_model" else facts.unit
+    pace = choice.pace
+    by = f" by {pace.processes} processes" if pace.processes > 1 else ""
+    busy = f", with {pace.cpu_share:.0%} of a core" if pace.cpu_share is not None and pace.cpu_share < BUSY else ""
+    lines = [
+        recommended(choice),
+        f"training: about {_about(choice.seconds)} on this machine"
+        f" (measured: {_rounded(pace.training)} {unit}/s{by}{busy})",
+    ]
+    if choice.preferred is not None:
+        name, seconds = choice.preferred
+        lines.append(f"--budget {_about(budget)} is too short for {name}: about {_about(seconds)}")
+    if choice.seconds > budget:
+        lines.append(f"it takes longer than that: reading the data alone is about {_about(pace.start)}")
+    return lines
+
+
+def _about(seconds: float) -> str:
+    """Return a time with no more digits than an estimate has."""
+    if 9.5 <= seconds < 59.5:
+        return f"{seconds:.0f} s"
+    step = 0.1 if seconds < 10 else 10 if seconds < 600 else 60
+    return duration(step * round(seconds / step))
+
+
+def _rounded(number: float) -> str:
+    """Return a number with two digits that count."""
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
+def _say_next(output: Path, task: str, seeds: int) -> None:
     name = shlex.quote(str(output))
     click.echo(f"next: rnncli plan {name}    what a run will take")
     click.echo(f"      rnncli train {name}")
+    if seeds > 1:
+        click.echo(f"      rnncli train {name} --seeds {seeds}    in the budget too; their average is better")
     if task == "classification":
         click.echo(f"      rnncli data check {name}    lengths, repeats, overlaps, bad rows")
