@@ -82,5 +82,7 @@ def embed_backward(dx: Array, cache: Any) -> tuple[IntArray, Array]:
     groups, by_text, by_row, mask, D = cache
     dx = np.ascontiguousarray(dx[:, :D])
     if by_text:
-        return groups.values, sum_by_group(undrop(dx, mask), groups)
-    return groups.values, undrop(sum_by_group(dx, groups) if by_row else dx, mask)
+        dW = sum_by_group(undrop(dx, mask), groups)
+    else:
+        dW = undrop(sum_by_group(dx, groups) if by_row else dx, mask)
+    return groups.values, dW

@@ -125,7 +125,7 @@ class Model:
             ids = hide_words(batch.ids, UNKNOWN_ID, self.word_dropout, rng, rows)
             tokens = None if rng is None or not self.embedding_dropout else self._tokens(batch)
             W = self.params["embedding.W"]
-            beside = self.beside(batch, rng, rows)
+            beside = self.beside(batch)
             rate = self.embedding_dropout
             x, groups, embedded = embed(W, ids, rate, rng, tokens=tokens, streams=streams, beside=beside)
 
@@ -214,7 +214,7 @@ class Model:
         loss = binary_loss if self.loss_name == "binary" else softmax_loss
         return loss(logits, y, weights=weights, smoothing=smoothing)
 
-    def beside(self, batch: Batch, rng: np.random.Generator | None, rows: Places | None) -> Array | None:
+    def beside(self, batch: Batch) -> Array | None:
         """Return what the first layer reads beside each row's token, (R, E); here nothing."""
         return None
 

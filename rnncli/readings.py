@@ -89,7 +89,7 @@ def classifier_inputs(model: Model, ids: IntArray) -> Array:
     parts = [embedded]
     if model.wide.inputs:
         packing = make_packing(np.array([len(ids)]))
-        ratios = model.beside(Batch(ids, packing, np.zeros(1, np.int64)), None, None)
+        ratios = model.beside(Batch(ids, packing, np.zeros(1, np.int64)))
         assert ratios is not None
         parts.append(shared(ratios, len(model.params[BIAS])))
     return np.concatenate([*parts, model.shares(ids)], axis=1)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rnncli.data.batches import Batch
 from rnncli.layers.bags import bag_backward_rows, bag_forward
-from rnncli.layers.dropping import Places, drop
 from rnncli.layers.losses import binary_loss, softmax_loss
 from rnncli.models import Model
 from rnncli.ngram_inputs import looked_up
@@ -121,18 +120,15 @@ class WideModel(Model):
         wide = {name: grad for name, grad in grads.items() if name not in resting}
         return wide | super().backward(dlogits, tuple(own), spend=spend, resting=resting)
 
-    def beside(self, batch: Batch, rng: np.random.Generator | None, rows: Places | None) -> Array | None:
-        """Return the ratios of the n-grams that end at each token, scaled, (R, E), if the layers read them.
-
-        In training those of a token are dropped together, as a token's embedding is, at the same rate.
-        """
+    def beside(self, batch: Batch) -> Array | None:
+        """Return the ratios of the n-grams that end at each token, scaled, (R, E), if the layers read them."""
         if not self.wide.inputs:
             return None
         given = batch.inputs
         if given is None:
             given = self.ratios_at(packed_endings(batch.ids, batch.packing, self.wide.orders, self.keys))
         inputs: Array = given / self.params[SCALE]
-        return drop(np.ones((len(inputs), 1), inputs.dtype), self.embedding_dropout, rng, rows)[0] * inputs
+        return inputs
 
     def ratios_at(self, rows: NDArray[np.integer]) -> Array:
         """Return the ratios (R, E) of the n-grams that :func:`rnncli.ngrams.endings` found."""

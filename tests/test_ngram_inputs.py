@@ -1,4 +1,4 @@
-"""What n-grams say by themselves, read by the recurrent layers: counted on other texts, shared, scaled, dropped."""
+"""What n-grams say by themselves, read by the recurrent layers: counted on other texts, shared, scaled."""
 
 from collections import Counter
 from itertools import pairwise
@@ -14,12 +14,10 @@ from rnncli.data.batches import make_batch, make_part
 from rnncli.data.dataset import EncodedTexts
 from rnncli.errors import ConfigError
 from rnncli.layers import gru_forward
-from rnncli.layers.dropping import Places
 from rnncli.ngram_counts import count_ngrams
 from rnncli.ngram_inputs import FOLDS, cross_fitted, gathered, gathered_backward, looked_up, shared, spread
 from rnncli.ngrams import packed_endings
 from rnncli.packing import make_packing, pack_flat
-from rnncli.randomness import generator
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.scoring import score
@@ -206,21 +204,6 @@ def test_training_reads_the_ratios_of_other_texts_and_all_else_those_of_all(data
     np.testing.assert_array_equal(part.inputs, batch.inputs[part.part.rows])
     bare = EncodedTexts(train.ids, train.offsets, train.labels)
     assert not np.allclose(model.forward(batch)[0], model.forward(make_batch(bare, np.arange(8)))[0])
-
-
-def test_a_tokens_ratios_are_dropped_together_and_scaled(data):
-    trainer, _ = prepared(tiny_config(data, model={**FED, "embedding": {"dim": 4, "dropout": 0.6}}))
-    model, batch = trainer.model, make_batch(trainer.work.train, np.arange(30))
-    plain = model.beside(batch, None, None)
-    dropped = model.beside(batch, generator(1, "dropout", 0), None)
-    kept = dropped.any(axis=1)
-    np.testing.assert_allclose(dropped[kept], plain[kept] / 0.4, rtol=1e-6)
-    known = plain.any(axis=1)
-    assert 0.3 < np.mean(kept[known]) < 0.5
-    some = np.arange(0, len(plain), 3)
-    part = batch._replace(inputs=batch.inputs[some])
-    ours = model.beside(part, generator(1, "dropout", 0), Places(some, len(plain)))
-    np.testing.assert_array_equal(ours, dropped[some])
 
 
 def test_other_processes_are_given_them(data):

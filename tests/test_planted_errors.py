@@ -826,8 +826,8 @@ PLANTS = [
     plant(
         "a sparse row named twice",
         embedded.embed_backward,
-        "return groups.values, sum_by_group(dx, groups) if by_row else dx",
-        "return np.repeat(groups.values, 2), np.repeat(dx / 2, 2, axis=0)",
+        "return groups.values, dW",
+        "return np.repeat(groups.values, 2), np.repeat(dW / 2, 2, axis=0)",
         MODEL,
     ),
     plant(
