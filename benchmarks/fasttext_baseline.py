@@ -4,9 +4,9 @@
     python benchmarks/fasttext_baseline.py [--config configs/imdb_best.yaml] [--seeds 1 2 3]
 
 The same texts, split and tokens as the config's model has, whole and with every word. As in its paper (Joulin et al.
-2017, Bag of tricks for efficient text classification, section 3.1) a word has 10 numbers, and the learning rate is what is
-best on the validation part; the epochs too, 5 being the paper's and 25 its documentation's. So its figure is chosen on
-what it is reported on.
+2017, Bag of tricks for efficient text classification, section 3.1) a word has 10 numbers, and the learning rate is
+what is best on the validation part; the epochs too, 5 being the paper's and 25 its documentation's. So its figure is
+chosen on what it is reported on.
 """
 
 import argparse
