@@ -147,13 +147,15 @@ def choose(recipes: Iterable[Sequence[Start]], budget: float, measure: Callable[
 
 def _cut_short(start: Start, pace: Pace, budget: float) -> Start:
     """Return settings with as many steps as the budget allows."""
-    # One step more and one step less tell what a step takes; the rest is there whatever the steps are.
+    # There is one validation at least.
     fixed = pace.seconds_of(replace(start, steps=0)) + start.valid_tokens / pace.scoring + 2 * pace.save
     a_step = start.train_tokens / start.steps_per_epoch / pace.training
     steps = max(FEWEST_STEPS, int((budget - fixed) / a_step))
     if steps >= start.steps:
         return start
-    why = {"train.max_steps": f"of {start.steps:,}; null trains on all of the data"}
-    values = {key: value for key, value in start.values["train"].items() if key != "validate_every"}
-    start = replace(start, steps=steps, length=f"{steps:,} steps", values={**start.values, "train": values})
-    return start.with_values("train", why, epochs=1, max_steps=steps)
+    per_epoch = start.steps_per_epoch
+    why = {"train.epochs": f"of some {per_epoch:,} steps", "train.max_steps": "as many as there is time for"}
+    kept = {k: v for k, v in start.values["train"].items() if k not in ("epochs", "max_steps", "validate_every")}
+    train = {"epochs": -(-steps // per_epoch), "max_steps": steps, **kept}
+    values = {**start.values, "train": train}
+    return replace(start, steps=steps, length=f"{steps:,} steps", values=values, why={**start.why, **why})

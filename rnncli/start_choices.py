@@ -33,7 +33,7 @@ def start_choices(facts: Facts) -> Iterator[Sequence[Start]]:
     elif facts.task == "tagging":
         yield _tagger(facts)
     else:
-        yield from (classifier_starts(facts, recipe) for recipe in reversed(CLASSIFIERS))
+        yield from (classifier_starts(facts, recipe, recipe is CLASSIFIERS[0]) for recipe in reversed(CLASSIFIERS))
 
 
 def _tagger(facts: Facts) -> list[Start]:
@@ -73,10 +73,12 @@ def _language_models(facts: Facts) -> Iterator[list[Start]]:
         if whole and recipe.grows:
             most = min(per_epoch, 16 * recipe.steps)
             steps = [count for power in (4, 3, 2, 1) if (count := 2**power * recipe.steps) <= most] + steps
-        yield [
+        starts = [
             _language_model(facts, replace(recipe, hidden=hidden), name, batch, window, count, per_epoch)
             for count in steps
         ]
+        # A short text has no more than the most epochs, however many steps it could do with.
+        yield list({start.steps: start for start in starts}.values())
 
 
 def _language_model(

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnncli.budgets import Start
 from rnncli.data.tokenizers import make_tokenizer
-from rnncli.recipes import CLASSIFIERS, Recipe
+from rnncli.recipes import Recipe
 from rnncli.start_facts import MOST_OF_A_TEXT, Facts
 from rnncli.start_sizes import batch_and_steps, counted, epochs_of, halves, sized, tokens_of, why_epochs
 
@@ -19,14 +19,29 @@ REPEATED = 10  # words that are in several texts
 ORDERS, NGRAMS = 3, 1_000_000  # defaults of model.ngrams
 
 
-def classifier_starts(facts: Facts, recipe: Recipe) -> list[Start]:
-    """Return whole texts or as much as is kept of them, then fewer epochs, then less of each text."""
+def classifier_starts(facts: Facts, recipe: Recipe, last: bool) -> list[Start]:
+    """Fit a recipe to texts.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is in the data.
+    recipe : Recipe
+        Of a classifier.
+    last : bool
+        Whether no recipe is cheaper, so that there have to be fewer epochs where there is no time.
+
+    Returns
+    -------
+    list of Start
+        The first with as much of each text as the recipe has, the others with less work each.
+    """
     tokenizer = {"kind": facts.tokenizer, "lowercase": True, **recipe.data["tokenizer"]}
     model, why = _model_for(facts, recipe)
     train, limits = _uneven(facts), _limits(facts, recipe)
     batch, per_epoch = batch_and_steps(facts, (64, 32, 16))
     epochs = epochs_of(recipe, per_epoch)
-    if recipe is CLASSIFIERS[0]:  # there is none that is cheaper
+    if last:
         variants = [*((count, limits[0]) for count in halves(epochs)), *((1, limit) for limit in limits[1:])]
     else:
         variants = [(epochs, limit) for limit in limits]

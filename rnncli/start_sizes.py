@@ -62,7 +62,7 @@ def sized(facts: Facts, start: Start, epochs: int, per_epoch: int, limit: int | 
         train_tokens=tokens * (1 - part),
         valid_tokens=tokens * (part or 0.1),  # of a file of its own it is not known
     )
-    usual = TAGGER.steps if facts.task == "tagging" else CLASSIFIERS[0].steps
+    usual = TAGGER.steps if facts.task == "tagging" else CLASSIFIERS[-1].steps
     if per_epoch <= 2 * usual:
         return start
     every = max(usual, per_epoch // 4)

@@ -1,9 +1,9 @@
 """How fast this machine is with settings that may be recommended: some steps on a part of the data, thrown away."""
 
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from rnncli.budgets import Pace, Start
@@ -37,10 +37,10 @@ def pace_on(facts: Facts) -> Callable[[Start], Pace]:
 
     def measure(start: Start) -> Pace:
         alone = _config_of(facts, start)
-        began = time.perf_counter()
+        began = perf_counter()
         data, share = _load(facts, alone)
         data = task_of(alone).ready(alone, data)
-        loading = facts.seconds + (time.perf_counter() - began) / share
+        loading = facts.seconds + (perf_counter() - began) / share
         pace = _pace(plan_loaded(alone, data, SECONDS), loading)
         shared = _config_of(facts, start.with_values("train", {}, workers="auto"))
         if pace.step >= WORTH_SHARING and worker_count(shared) > 1:

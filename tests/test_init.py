@@ -9,9 +9,11 @@ from tiny_tasks import write_conllu, write_text
 
 import rnncli.cli.init
 from rnncli import start_facts
+from rnncli.budgets import Pace
 from rnncli.config import load_config
 from rnncli.config.schema import SCHEMA_FILE, config_schema
 from rnncli.config.yaml_text import parse
+from rnncli.start_facts import find_facts
 from rnncli.starting import schema_reference
 
 ROWS = [(f"a {word} film about number {i}", label) for i in range(20) for word, label in (("good", "1"), ("bad", "5"))]
@@ -313,6 +315,97 @@ def test_odd_names_break_nothing(cli, workdir):
 
 def test_a_missing_file_is_one_line(cli):
     assert "there is no such file" in cli.refused("init", "--data", "none.csv")
+
+
+# ---- the time there is ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(workdir, monkeypatch):
+    """Return a csv file, on a machine whose steps take as many seconds as a text has words."""
+    pace = Pace(start=4, training=1, scoring=1e9, save=0, processes=1, step=1, cpu_share=0.4)
+    monkeypatch.setattr(rnncli.cli.init, "pace_on", lambda facts: lambda start: pace)
+    return write_rows(workdir / "d.csv")  # 40 texts of 6 words, four fifths to train on: 192 s
+
+
+def test_the_default_budget_is_said_and_used(cli, slow):
+    done = cli("init", "--data", "d.csv")
+    assert "[default: 5m]" in cli("init", "--help").out
+    assert "recipe: best" not in done.out
+    assert "training: about 3 min 20 s on this machine (measured: 1 words/s, with 40% of a core)" in done.out
+    assert "with --budget 2h: best, 30 epochs of whole texts, about 1 h 36 min\n" in done.out
+    assert load_config("d.yaml").train.epochs == 1
+
+
+def test_a_budget_that_does_for_all_leaves_time_for_seeds(cli, slow):
+    done = cli("init", "--data", "d.csv", "--budget", "24h")
+    assert "recipe: best, 30 epochs of whole texts\n" in done.out
+    assert "with --budget" not in done.out
+    assert "      rnncli train d.yaml --seeds 5    in the budget too; their average is better\n" in done.out
+    assert "# recipe: best, 30 epochs of whole texts; see docs/recipes.md" in Path("d.yaml").read_text()
+    assert load_config("d.yaml").train.max_steps is None
+
+
+def test_a_budget_too_small_for_anything_is_told_of(cli, slow):
+    done = cli("init", "--data", "d.csv", "--budget", "10s")
+    assert "it takes longer, even so: until the first step alone about 4.0 s" in done.out
+    train = load_config("d.yaml").train
+    assert (train.epochs, train.max_steps) == (1, None)  # whose two steps are fewer than the fewest
+
+
+def test_long_steps_are_shared(cli, workdir, monkeypatch):
+    pace = Pace(start=1, training=1e6, scoring=1e6, save=0, processes=2, step=0.0421, cpu_share=None)
+    monkeypatch.setattr(rnncli.cli.init, "pace_on", lambda facts: lambda start: pace)
+    write_rows(workdir / "d.csv")
+    assert "(measured: 1,000,000 words/s by 2 processes)" in cli("init", "--data", "d.csv").out
+    assert load_config("d.yaml").train.workers == "auto"
+    assert "# a step takes 42 ms, which is worth sharing" in Path("d.yaml").read_text()
+
+
+def test_a_budget_without_a_unit_is_refused_with_what_to_type(cli, workdir):
+    write_rows(workdir / "d.csv")
+    said = cli.refused("init", "--data", "d.csv", "--budget", "5", code=2)
+    assert "type 5s for seconds, 5m for minutes or 5h for hours" in said
+    assert not Path("d.yaml").exists()
+
+
+def test_a_sentence_that_cannot_be_read_is_told_of_and_the_others_are_measured(cli, workdir):
+    path = write_conllu(workdir / "a.conllu", 60)
+    with path.open("a") as file:
+        file.write("1\tbroken" + "\t_" * 8 + "\n\n")
+    done = cli("init", "--data", "a.conllu")
+    assert done.code == 0
+    assert "1 row cannot be read" in done.err
+    assert "training: about " in done.out
+
+
+def test_texts_are_measured_evenly_with_one_of_each_label(workdir, monkeypatch):
+    lines = ["text,label", *(f"{'w ' * 10}n{number},{'ab'[number % 2]}" for number in range(64)), "once,rare"]
+    lines.insert(40, "once,rarer")
+    (workdir / "d.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(start_facts, "ENOUGH_CHARACTERS", 400)
+    facts = find_facts("classification", {"format": "csv", "path": "d.csv"})
+    assert {row.label for row in facts.rows} == {"a", "b", "rare", "rarer"}
+    places = [int(row.where.partition(":")[2]) - 2 for row in facts.rows if row.label in "ab"]
+    assert places == [0, 1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64][: len(places)]
+    assert len(facts.lengths) == len(facts.rows) < facts.texts == 66
+
+
+def test_of_a_very_long_text_the_end_stands_for_all(workdir, monkeypatch):
+    monkeypatch.setattr(start_facts, "MOST_OF_A_TEXT", 100)
+    (workdir / "d.csv").write_text(f"text,label\n{'long ' * 100},a\nshort,b\n")
+    facts = find_facts("classification", {"format": "csv", "path": "d.csv"})
+    assert facts.lengths.tolist() == [100, 1]
+    assert facts.words["long"] == 20
+
+
+def test_sentences_are_kept_evenly(workdir, monkeypatch):
+    write_conllu(workdir / "a.conllu", 60)
+    monkeypatch.setattr(start_facts, "MOST_WORDS", 60)
+    facts = find_facts("tagging", {"format": "conllu", "path": "a.conllu"})
+    assert len(facts.lengths) == facts.texts == 60
+    assert 5 < len(facts.sentences) < 30
+    assert sum(len(sentence.words) for sentence in facts.sentences) <= 60
 
 
 # ---- asked on a terminal ---------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import click
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 MOST = 30 * 24 * 3600
-_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?[smh])+", re.ASCII)
-_PART = re.compile(r"([\d.]+)([smh])", re.ASCII)
+_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?\s*[smh]\s*)+", re.ASCII)
+_PART = re.compile(r"([\d.]+)\s*([smh])", re.ASCII)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -32,5 +32,5 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is no time; type a number and s, m or h, such as 90s, 5m or 2h.")
         seconds = self.of(text)
         if not 1 <= seconds <= MOST:
-            self.fail(f"{text} is not between 1s and {MOST // 3600}h.")
+            self.fail(f"{text[:20]} is not between 1s and {MOST // 3600}h.")
         return seconds

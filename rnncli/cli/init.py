@@ -1,5 +1,6 @@
 """``rnncli init``."""
 
+import math
 import os
 import shlex
 import sys
@@ -94,6 +95,8 @@ def command(
         click.echo(f"{facts.bad:,} {rows} cannot be read, and training stops at the first: {facts.first_bad}", err=True)
     if budget is None:
         budget = click.prompt("Time for training", default=BUDGET, type=Duration()) if asking else Duration.of(BUDGET)
+    if sys.stderr.isatty():
+        click.echo("training some steps, to know how fast this machine is", err=True)
     choice = choose(start_choices(facts), budget, pace_on(facts))
     for line in _chosen_lines(choice, facts, budget):
         click.echo(line)
@@ -178,9 +181,9 @@ def _chosen_lines(choice: Choice, facts: Facts, budget: float) -> list[str]:
     ]
     if choice.preferred is not None:
         name, seconds = choice.preferred
-        lines.append(f"--budget {_about(budget)} is too short for {name}: about {_about(seconds)}")
-    if choice.seconds > budget:
-        lines.append(f"it takes longer than that: reading the data alone is about {_about(pace.start)}")
+        lines.append(f"with --budget {_budget_for(seconds)}: {name}, about {_about(seconds)}")
+    if choice.seconds > 1.05 * budget:  # the fewest steps that could teach anything
+        lines.append(f"it takes longer, even so: until the first step alone about {_about(pace.start)}")
     return lines
 
 
@@ -189,7 +192,14 @@ def _about(seconds: float) -> str:
     if 9.5 <= seconds < 59.5:
         return f"{seconds:.0f} s"
     step = 0.1 if seconds < 10 else 10 if seconds < 600 else 60
-    return duration(step * round(seconds / step))
+    return duration(step * round(seconds / step)).removesuffix(" 00 s")
+
+
+def _budget_for(seconds: float) -> str:
+    """Return a budget that allows a run, with some room, as it is typed."""
+    unit, name = (10, "s") if seconds < 50 else (60, "m") if seconds < 3300 else (3600, "h")
+    count = math.ceil(1.1 * seconds / unit)
+    return f"{10 * count if name == 's' else count}{name}"
 
 
 def _rounded(number: float) -> str:
