@@ -114,7 +114,7 @@ def _uneven(facts: Facts) -> dict[str, Any]:
 
 def _why_cut(facts: Facts, limit: int | None) -> dict[str, str]:
     if limit is None:
-        return {"data.max_length": f"null keeps whole texts; the longest here has {facts.lengths.max():,} {facts.unit}"}
+        return {"data.max_length": f"null keeps whole texts; the longest seen has {facts.lengths.max():,} {facts.unit}"}
     share = float(np.mean(facts.lengths > limit))
     longer = f"{share:.1%} of the texts are longer" if share else "no text is longer"
     return {"data.max_length": f"{facts.unit}; {longer}", "data.truncate": "the end is kept; head keeps the beginning"}

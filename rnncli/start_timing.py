@@ -16,7 +16,7 @@ from rnncli.run import worker_count
 from rnncli.start_facts import Facts
 from rnncli.tasks import task_of
 
-SECONDS = 0.7  # of steps that are timed
+SECONDS = 1.0  # of steps that are timed
 WORTH_SHARING = 0.015  # seconds of a step; shorter ones have little to give to another process
 SLOWER = 0.9  # times as many tokens a second: other programs have the other cores, and that may not last
 

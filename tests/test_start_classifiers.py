@@ -78,7 +78,7 @@ def test_uneven_labels_are_judged_by_the_rare_ones_too():
 
 def test_what_is_cut_is_said():
     whole, cut, shorter = classifier_starts(text_facts(25_000, [100, 300, 500, 1900]), BEST, False)
-    assert whole.why["data.max_length"] == "null keeps whole texts; the longest here has 1,900 words"
+    assert whole.why["data.max_length"] == "null keeps whole texts; the longest seen has 1,900 words"
     assert cut.why["data.max_length"] == "words; 25.0% of the texts are longer"
     assert shorter.why["data.max_length"] == "words; 50.0% of the texts are longer"
     assert (whole.brief, cut.brief) == (
