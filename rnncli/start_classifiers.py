@@ -12,8 +12,8 @@ from rnncli.start_sizes import batch_and_steps, counted, epochs_of, halves, size
 
 UNEVEN = 5  # times as many texts of the most frequent label as of the rarest
 UNEVEN_WHY = {"train.best_metric": "labels are uneven: accuracy hides how the rare ones fare"}
-LONG_BATCH = 130_000  # tokens of the 64 longest texts: as IMDB has, in some 500 MB
-TABLE_NUMBERS = 2**25  # of n-grams times labels: 128 MB, four times in training
+LONG_BATCH = 130_000  # tokens of the longest texts together: as IMDB has, in some 500 MB
+TABLE_NUMBERS = 2**24  # of n-grams times labels: 64 MB, some eight times in training
 INPUT_NUMBERS = 2**27  # that the layers read beside the words: 512 MB
 REPEATED = 10  # words that are in several texts
 ORDERS, NGRAMS = 3, 1_000_000  # defaults of model.ngrams
@@ -38,8 +38,8 @@ def classifier_starts(facts: Facts, recipe: Recipe, last: bool) -> list[Start]:
     """
     tokenizer = {"kind": facts.tokenizer, "lowercase": True, **recipe.data["tokenizer"]}
     model, why = _model_for(facts, recipe)
-    train, limits = _uneven(facts), _limits(facts, recipe)
     batch, per_epoch = batch_and_steps(facts, (64, 32, 16))
+    train, limits = _uneven(facts), _limits(facts, recipe, batch)
     epochs = epochs_of(recipe, per_epoch)
     if last:
         variants = [*((count, limits[0]) for count in halves(epochs)), *((1, limit) for limit in limits[1:])]
@@ -97,11 +97,11 @@ def _repeats_words(facts: Facts) -> bool:
     return False
 
 
-def _limits(facts: Facts, recipe: Recipe) -> list[int | None]:
+def _limits(facts: Facts, recipe: Recipe, batch: int) -> list[int | None]:
     """Return the limits of a recipe that differ on this data, the most first."""
     longest = np.sort(facts.lengths)[::-1]
     first = recipe.limits[0]
-    if first is None and longest[:64].sum() > LONG_BATCH:
+    if first is None and longest[:batch].sum() > LONG_BATCH:
         first = recipe.limits[1]
     later = [limit for limit in recipe.limits if limit is not None and (first is None or limit < first)]
     return [first, *(limit for limit in later if longest[0] > limit)]

@@ -31,6 +31,7 @@ def test_texts_are_cut_before_the_recipe_is_given_up():
 
 def test_texts_so_long_that_a_batch_takes_much_memory_are_never_whole():
     assert variants(text_facts(25_000, 3000), BEST) == [(3, 1000), (3, 400)]
+    assert variants(text_facts(500, 3000), BEST)[0] == (30, None)  # in batches of 16
 
 
 def test_the_cheapest_recipe_has_fewer_epochs_and_then_shorter_texts():
