@@ -72,15 +72,16 @@ def _model_for(facts: Facts, recipe: Recipe) -> tuple[dict[str, Any], dict[str, 
         return {**model, **loss}, {"model.embedding": ""}
     ngrams = dict(recipe.model["ngrams"])
     columns = 1 if classes == 2 else classes
-    why = {}
+    why = []
     numbers = ORDERS * columns * tokens_of(facts, None)
     if ngrams.get("inputs") and numbers > INPUT_NUMBERS:
         del ngrams["inputs"]
-        why["model.ngrams"] = f"a linear model of phrases; its inputs: true would take {4e-9 * numbers:.1f} GB here"
+        why.append(f"inputs: true would take {4e-9 * numbers:.1f} GB")
     if columns * NGRAMS > TABLE_NUMBERS:
         ngrams["max_ngrams"] = max(1, TABLE_NUMBERS // columns)
-        why["model.ngrams"] = f"a linear model of phrases; fewer than usual, as each has {classes:,} numbers"
-    return {**recipe.model, "ngrams": ngrams, **loss}, why
+        why.append(f"each has {classes:,} numbers")
+    comment = {"model.ngrams": f"a linear model of phrases; {', and '.join(why)}"} if why else {}
+    return {**recipe.model, "ngrams": ngrams, **loss}, comment
 
 
 def _repeats_words(facts: Facts) -> bool:
