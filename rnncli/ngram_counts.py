@@ -79,12 +79,17 @@ def count_ngrams(
             merged, counts = _add_counts(merged, counts, np.concatenate(waiting))
             waiting = []
     numbers, row = np.unique(merged // classes, return_inverse=True)
-    texts_of = np.zeros((len(numbers), classes), np.int64)
-    texts_of[row, merged % classes] = counts
-    totals = texts_of.sum(axis=1)
+    totals = np.zeros(len(numbers), np.int64)
+    np.add.at(totals, row, counts)
     kept = np.flatnonzero(totals >= min_count)
     kept = np.sort(kept[np.argsort(-totals[kept], kind="stable")[:most]])
-    return NgramCounts(numbers[kept].astype(np.int32), texts_of[kept])
+    # By label of those alone that are kept: most n-grams are there once, and labels may be many.
+    place = np.full(len(numbers), -1)
+    place[kept] = np.arange(len(kept))
+    stays = place[row] >= 0
+    texts_of = np.zeros((len(kept), classes), np.int64)
+    texts_of[place[row[stays]], merged[stays] % classes] = counts[stays]
+    return NgramCounts(numbers[kept].astype(np.int32), texts_of)
 
 
 def log_count_ratios(texts: IntArray) -> Array:
