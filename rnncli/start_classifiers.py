@@ -13,7 +13,7 @@ from rnncli.start_sizes import batch_and_steps, counted, epochs_of, halves, size
 UNEVEN = 5  # times as many texts of the most frequent label as of the rarest
 UNEVEN_WHY = {"train.best_metric": "labels are uneven: accuracy hides how the rare ones fare"}
 LONG_BATCH = 130_000  # tokens of the longest texts together: as IMDB has, in some 500 MB
-TABLE_NUMBERS = 2**24  # of n-grams times labels: 64 MB, some eight times in training
+TABLE_NUMBERS = 2**23  # of n-grams times labels: some 500 MB, with all that goes with them in training
 INPUT_NUMBERS = 2**27  # that the layers read beside the words: 512 MB
 REPEATED = 10  # words that are in several texts
 ORDERS, NGRAMS = 3, 1_000_000  # defaults of model.ngrams
