@@ -1,4 +1,5 @@
 import bz2
+import csv
 import gzip
 from pathlib import Path
 
@@ -13,7 +14,7 @@ PROSE = "One day, it rained, and\nnobody, not even she, went out.\nThen, at last
 
 
 def seen(path, content):
-    path.write_text(content, encoding="utf-8")
+    path.write_text(content, encoding="utf-8", newline="")
     return look(path).format
 
 
@@ -64,6 +65,32 @@ def test_documents_are_text(path):
 def test_formats_are_told_by_what_is_in_them(tmp_path, content, found):
     for name in ("a.txt", "a.csv", "a"):
         assert seen(tmp_path / name, content) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("word " * 40_000, "text"),  # one line, as corpora are that come without line breaks
+        ('"a quote that is never closed\n' + 300 * ("word " * 100 + "\n"), "text"),
+        ("some text\rwith a carriage return, in it\nand other text\n", "text"),
+        (f"text,label\n{'word ' * 40_000},a\nshort,b\n", "csv"),
+        ("text,label\nsome\rtext,a\nshort,b\n", "csv"),
+    ],
+    ids=["long line", "open quote", "carriage return", "long field", "carriage return in a row"],
+)
+def test_what_the_csv_module_refuses_is_looked_at_all_the_same(tmp_path, content, found):
+    before = csv.field_size_limit(131_072)
+    try:
+        assert seen(tmp_path / "a.txt", content) == found
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_a_table_of_which_no_row_can_be_read_is_refused_as_its_reader_does(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text,label\rsome text,a\rother text,b\r")
+    with pytest.raises(DataError, match=r"a\.csv:1: a carriage return stands in the row"):
+        look(path)
 
 
 @pytest.mark.parametrize(("ending", "module"), [(".gz", gzip), (".bz2", bz2)])

@@ -1,6 +1,5 @@
 """What kind of data a file or folder holds, told by what is in it more than by its name."""
 
-import csv
 import json
 import re
 import shlex
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from rnncli.data.readers.delimited import delimited_records, readable_records
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 
@@ -168,9 +168,11 @@ def _as_columns(path: Path, lines: Sequence[str]) -> Sight | None:
 def _as_delimited(path: Path, filled: Sequence[str]) -> Sight | None:
     named = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(bare_suffix(path))
     for separator in sorted(_SEPARATORS, key=lambda one: one != named):
-        # Quotes are for csv alone, as in the readers; a quoted field may go on beyond the lines looked at.
-        quoting: int = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-        rows = [row for row in csv.reader(filled, delimiter=separator, quoting=quoting) if row]  # type: ignore[arg-type]
+        rows = list(readable_records(filled, separator))  # a quoted field may go on beyond the lines looked at
+        if not rows and separator == named:
+            raise _why_unreadable(path, separator)
+        if not rows:
+            continue
         agreeing = sum(len(row) == len(rows[0]) for row in rows)
         if len(rows[0]) < 2 or len(rows) < 2 or (agreeing < FEWEST_AGREEING * len(rows) and separator != named):
             continue
@@ -185,3 +187,9 @@ def _as_delimited(path: Path, filled: Sequence[str]) -> Sight | None:
         kind = "csv" if separator == "," else "tsv"
         return Sight(kind, path, f"its rows have {len(rows[0])} fields with {_SEPARATORS[separator]} between")
     return None
+
+
+def _why_unreadable(path: Path, separator: str) -> DataError:
+    """Return what the reader says of a file that is named like a table and has no row that can be read."""
+    records = delimited_records(read_lines(path), path, separator)
+    return next(fields for _, fields in records if isinstance(fields, DataError))

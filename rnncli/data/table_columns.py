@@ -1,16 +1,14 @@
 """Which column of a table is the text and which the label, told by their names and by what is in them."""
 
-import csv
 import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rnncli.data.readers.delimited import MAX_FIELD_CHARS, read_csv, read_tsv
+from rnncli.data.readers.delimited import read_csv, read_tsv, readable_records
 from rnncli.data.text_files import read_lines
 from rnncli.errors import DataError
 
@@ -107,7 +105,7 @@ def read_columns_of(path: Path, file_format: str) -> list[Column]:
     """
     if file_format == "jsonl":
         return _of_jsonl(path)
-    records = _records(path, "," if file_format == "csv" else "\t")
+    records = readable_records((line.text for line in read_lines(path)), "," if file_format == "csv" else "\t")
     header = next(records)
     columns = [Column(name) for name in header]
     for row in islice(records, MOST_ROWS):
@@ -167,23 +165,6 @@ def _of_jsonl(path: Path) -> list[Column]:
             elif value is not None:
                 column.words, column.values = False, None
     return list(columns.values())
-
-
-def _records(path: Path, separator: str) -> Iterator[list[str]]:
-    """Yield the rows of a file, passing over what cannot be read: that is for the reader to report."""
-    if csv.field_size_limit() < MAX_FIELD_CHARS:
-        csv.field_size_limit(MAX_FIELD_CHARS)
-    lines = (line.text for line in read_lines(path))
-    reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            continue
-        if row:
-            yield row
 
 
 def _is_data(header: list[str], columns: list[Column]) -> bool:

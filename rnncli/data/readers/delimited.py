@@ -8,7 +8,7 @@ a character like any other, so nothing can be quoted. Blank lines are passed ove
 import csv
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rnncli.data.readers.columns import no_such_column, usable_label
 from rnncli.data.rows import OnBad, Row, report_bad
@@ -119,6 +119,33 @@ def _read(
             yield Row(fields[text_at], name, where, None if group_at is None else fields[group_at] or None)
 
 
+def readable_records(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Yield the records of some lines, passing over what cannot be read: that is for the readers to report.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        Of a file.
+    delimiter : str
+        A character.
+
+    Yields
+    ------
+    list of str
+        The fields of a record that is not blank.
+    """
+    reader = _reader(lines, delimiter, strict=False)
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            continue
+        if fields:
+            yield fields
+
+
 def delimited_records(
     lines: Iterable[Line], path: str | Path, delimiter: str
 ) -> Iterator[tuple[str, list[str] | DataError]]:
@@ -148,11 +175,7 @@ def delimited_records(
                 problems.append(line.problem)
             yield line.text
 
-    # The limit is the module's, not a reader's; a caller that has raised it further keeps its own.
-    if csv.field_size_limit() < MAX_FIELD_CHARS:
-        csv.field_size_limit(MAX_FIELD_CHARS)
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    reader = csv.reader(texts(), delimiter=delimiter, quoting=quoting, strict=True)
+    reader = _reader(texts(), delimiter, strict=True)
     while True:
         first = reader.line_num + 1
         where = f"{path}:{first}"
@@ -231,6 +254,15 @@ def wrong_number(where: str, got: int, wanted: int, delimiter: str) -> DataError
     else:
         remedy = "Put a text that holds commas or line breaks in double quotes"
     return DataError(f"the row has {got} field{'s' * (got != 1)}, the header {wanted}", where=where, remedy=remedy)
+
+
+def _reader(lines: Iterable[str], delimiter: str, *, strict: bool) -> Any:
+    """Return what splits lines into records; quotes are for all delimiters but tabs."""
+    # The limit is the module's, not a reader's; a caller that has raised it further keeps its own.
+    if csv.field_size_limit() < MAX_FIELD_CHARS:
+        csv.field_size_limit(MAX_FIELD_CHARS)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    return csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=strict)
 
 
 def _csv_error(message: str, where: str, first: int, last: int) -> DataError:
