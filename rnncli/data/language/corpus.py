@@ -138,8 +138,8 @@ def corpus_key(data: LanguageSettings) -> str:
         *({key: value for key, value in tokenizer.items() if key != "path"}, data.document_boundary),
         None if data.valid is not None else data.valid_fraction,
     )
-    apart = [source and shaping(source) for source in (data.train, data.valid) if are_separate(source)]
-    settings += (apart,) if apart else ()
+    apart = [shaping(source) if source and are_separate(source) else None for source in (data.train, data.valid)]
+    settings += (apart,) if any(apart) else ()
     hasher = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     files = [("train", path) for path in source_files(data.train)]
     files += [] if data.valid is None else [("valid", path) for path in source_files(data.valid)]
