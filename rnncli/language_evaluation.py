@@ -11,6 +11,7 @@ from rnncli.config import LanguageConfig, parse_config
 from rnncli.data.language.corpus import load_corpus
 from rnncli.data.language.encoding import EncodedText, encode_text
 from rnncli.data.language.text_codec import TextCodec
+from rnncli.data.readers import WITH_COLUMNS
 from rnncli.data.sight import bare_suffix
 from rnncli.language_metrics import TokenLosses, language_report
 from rnncli.language_scoring import score_text
@@ -96,11 +97,13 @@ def text_of_config(trained: Trained, data: Path | None) -> tuple[EncodedText, st
 
 
 def _like_training(train: dict[str, Any], data: Path) -> dict[str, Any]:
-    """Return how given data is read: as the training data was if it is of that kind, else as text."""
-    alike = bare_suffix(data) == f".{train['format']}" or train["format"] == "fasttext"
+    """Return how given data is read: as the training data was if it is like it, tables by their ending; or as text."""
+    trained_on, ending = train["format"], bare_suffix(data)[1:]
     if data.is_dir():
-        alike = train["format"] == "aclimdb"
-    return train if alike else {"format": "text"}
+        return train if trained_on == "aclimdb" else {"format": "text"}
+    if trained_on in WITH_COLUMNS and ending in WITH_COLUMNS:
+        return {**train, "format": ending}
+    return train if trained_on == "fasttext" else {"format": "text"}
 
 
 def evaluate_text(trained: Trained, text: EncodedText, *, by_token: bool = False) -> TextEvaluation:

@@ -110,6 +110,29 @@ def test_what_is_in_the_cache_depends_on_how_it_is_read():
     assert corpus_key(section(REVIEWS)) != keys[-1]
 
 
+def test_which_part_is_the_table_tells_in_the_cache_too():
+    table, text = {"format": "csv", "path": "a.csv"}, {"format": "text", "path": "b.csv"}
+    Path("b.csv").write_text("text\none\n")
+    keys = {
+        corpus_key(section({**table, "format": one}, valid={**text, "format": other}, document_boundary="file"))
+        for one, other in (("csv", "text"), ("text", "csv"), ("csv", "csv"), ("text", "text"))
+    }
+    assert len(keys) == 4
+
+
+def test_a_label_amid_a_line_leaves_one_space():
+    Path("c.fasttext").write_text("__label__a one __label__b  __label__c two\n__label__a\nthree __label__d\n")
+    assert texts_of({"format": "fasttext", "path": "c.fasttext"}) == ["one two", "three"]
+
+
+def test_of_two_folders_of_folders_the_one_to_train_on_is_meant():
+    for name in ("test", "train"):
+        Path("both", name, "pos").mkdir(parents=True)
+        Path("both", name, "pos", "0_1.txt").write_text("a film")
+    with pytest.raises(DataError, match=r"Did you mean both/train\?"):
+        texts_of({"format": "aclimdb", "path": "both"})
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -149,6 +172,8 @@ def test_a_model_of_rows_is_trained_and_evaluated_on_rows(cli):
     train_run(config, RunDir(Path("runs/x")), Silent())
     report = json.loads(cli("eval", "runs/x/best.safetensors", "--data", "b.csv", "--json").out)
     assert report["characters"] == len("the film was 7") + len("it was")
+    Path("b.tsv").write_text("label\tbody\nx\tthe film was 7\nx\tit was\n")
+    assert json.loads(cli("eval", "runs/x/best.safetensors", "--data", "b.tsv", "--json").out)["loss"] == report["loss"]
     Path("b.csv").rename("b.txt")  # by its name no table: a text like any other
     report = json.loads(cli("eval", "runs/x/best.safetensors", "--data", "b.txt", "--json").out)
     assert report["characters"] == Path("b.txt").stat().st_size

@@ -97,7 +97,7 @@ def text_paths(path: str | Path) -> list[Path]:
         No such folder, or no texts in it.
     """
     folders = sorted([*_subfolders(path), *([_UNLABELLED] if os.path.isdir(os.path.join(path, _UNLABELLED)) else [])])
-    for name in folders:
+    for name in sorted(folders, key=lambda name: name != "train"):  # rather than test, where there are both
         inside = os.path.join(path, name)
         if any(_texts(os.path.join(inside, deeper)) for deeper in _subfolders(inside)):
             raise DataError("its texts are two folders down", where=str(path), remedy=f"Did you mean {inside}?")

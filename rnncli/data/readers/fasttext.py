@@ -17,7 +17,7 @@ PREFIX = "__label__"
 
 # fastText separates words at ASCII white space only; a no-break space belongs to the word.
 _LABEL = re.compile(r"__label__([^ \t\v\f\r\n]*)")
-_ANY_LABEL = re.compile(r"(?:^|(?<=[ \t\v\f\r\n]))__label__[^ \t\v\f\r\n]*")
+_ANY_LABEL = re.compile(r"(?:^|(?<=[ \t\v\f\r\n]))__label__[^ \t\v\f\r\n]*[ \t\v\f\r\n]*")
 _SPACE = " \t\v\f\r\n"
 
 
