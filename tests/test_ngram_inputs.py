@@ -297,6 +297,7 @@ def test_layers_that_read_them_start_from_layers_that_do(data, tmp_path):
         (FED, {"ngrams": {"orders": 2}}, "layers of first read the ratios of n-grams, unlike .*inputs: true"),
         ({"ngrams": {"orders": 2}}, FED, "layers of first do not read the ratios of n-grams, unlike .*inputs: false"),
         ({}, FED, "layers of first do not read the ratios of n-grams, unlike .*inputs: false"),
+        (FED, {"ngrams": {"inputs": True}}, "layers of first read .* of up to 2 tokens, .* model.ngrams.orders: 2"),
     ],
 )
 def test_layers_that_read_them_are_not_those_that_do_not(data, tmp_path, theirs, ours, said):

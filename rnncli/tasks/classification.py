@@ -239,6 +239,13 @@ def _refuse_other_ngrams(ours: NgramConfig | None, source: Source, where: str, s
             where="init_from",
             remedy=f"Give model.ngrams.inputs: {str(read).lower()}",
         )
+    if theirs is not None and ours is not None and read and theirs.orders != ours.orders:
+        raise ConfigError(
+            f"the layers of {where} read the ratios of n-grams of up to {theirs.orders} tokens, unlike those of this "
+            "config",
+            where="init_from",
+            remedy=f"Give model.ngrams.orders: {theirs.orders}",
+        )
     if read and not same_labels:
         raise ConfigError(
             f"the layers of {where} read how n-grams tell its labels apart, and the training part has others",
