@@ -81,8 +81,7 @@ def embed_backward(dx: Array, cache: Any) -> tuple[IntArray, Array]:
     """
     groups, by_text, by_row, mask, D = cache
     dx = np.ascontiguousarray(dx[:, :D])
+    tokens = groups.values
     if by_text:
-        dW = sum_by_group(undrop(dx, mask), groups)
-    else:
-        dW = undrop(sum_by_group(dx, groups) if by_row else dx, mask)
-    return groups.values, dW
+        return tokens, sum_by_group(undrop(dx, mask), groups)
+    return tokens, undrop(sum_by_group(dx, groups) if by_row else dx, mask)

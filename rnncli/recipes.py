@@ -67,7 +67,7 @@ CLASSIFIERS = (
             "rnn": {"cell": "lstm", "hidden": 64, "bidirectional": True},
             "pooling": ["mean", "max"],
             "dropout": 0.5,
-            "ngrams": {"inputs": True},
+            "ngrams": {"inputs": True, "share": 0.4},
         },
         optim={"name": "adam", "lr": 0.002, "schedule": {"name": "linear"}},
         why={

@@ -154,7 +154,7 @@ def test_a_setting_may_make_a_whole_section(write):
         ("optim.lr=", "has no value. Write null for none and '' for empty text"),
         ("seed=[1", "not valid YAML: expected ',' or ']', but got '<stream end>'. Quote the value as in YAML"),
         ("data.train.path.x=1", "data.train.path is 'a.csv' and has no keys. Set data.train.path itself"),
-        ("optim.beta3=1", "is not a key here (name, lr, clip_norm, schedule, beta1, beta2, eps). Did you mean 'beta2'?"),
+        ("optim.beta3=1", "is not a key here (name, lr, clip_norm, layer_decay, schedule, beta1, beta2, eps). Did you mean 'beta2'?"),
         ("optim={name: adamx}", "optim.name: 'adamx' is not allowed (adam, adamw, sgd). Did you mean 'adam'?"),
         ("data.test.path=x", "data.test.format: is missing (csv, tsv, jsonl, fasttext, aclimdb, keras_imdb)"),
         ("data=3", "3 is not allowed (a section with the keys train, valid, valid_fraction, split_seed, test, group_by, tokenizer, max_length, truncate)"),
@@ -222,7 +222,7 @@ def test_a_setting_with_anything_in_it_stays_on_one_line(write):
         (DATA + "model: {rnn: lstm}", ":2: model.rnn: 'lstm' is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "model: {rnn: [lstm]}", ":2: model.rnn: a list is not allowed (a section with cell: rnn, lstm, gru)"),
         (DATA + "optim: null", ":2: optim: null is not allowed (a section with name: adam, adamw, sgd)"),
-        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, label_smoothing, average, average_last, workers, log_every, tensorboard, validate_every, checkpoint_every_steps, checkpoint_every_minutes, patience, on_nonfinite, best_metric, class_weights)"),
+        (DATA + "train: []", ":2: train: a list is not allowed (a section with the keys epochs, max_steps, batch_size, label_smoothing, average, average_last, unfreeze_epochs, workers, log_every, tensorboard, validate_every, checkpoint_every_steps, checkpoint_every_minutes, patience, on_nonfinite, best_metric, class_weights)"),
         # variants
         (DATA + "model:\n  rnn:\n    cell: lsmt", ":4: model.rnn.cell: 'lsmt' is not allowed (rnn, lstm, gru). Did you mean 'lstm'?"),
         (DATA + "model: {rnn: {cell: [1]}}", ":2: model.rnn.cell: a list is not allowed (rnn, lstm, gru)"),

@@ -818,16 +818,16 @@ PLANTS = [
     plant(
         "sparse rows in another order than their gradients",
         embedded.embed_backward,
-        "return groups.values, ",
-        "return np.sort(groups.values), ",
+        "tokens = groups.values",
+        "tokens = np.sort(groups.values)",
         MODEL,
         inputs="embedding.W",
     ),
     plant(
         "a sparse row named twice",
         embedded.embed_backward,
-        "return groups.values, dW",
-        "return np.repeat(groups.values, 2), np.repeat(dW / 2, 2, axis=0)",
+        "return tokens, undrop(sum_by_group(dx, groups) if by_row else dx, mask)",
+        "return np.repeat(tokens, 2), np.repeat(undrop(dx, mask) / 2, 2, axis=0)",
         MODEL,
     ),
     plant(

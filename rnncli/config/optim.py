@@ -81,7 +81,7 @@ class _OptimConfig(Section):
         default=1.0,
         gt=0,
         le=1,
-        description="learning rate of each layer, as a fraction of that of the layer above; the output layer has lr",
+        description="learning rate of each layer as a part of that of the layer above; the output has lr",
     )
     schedule: ScheduleConfig = Field(default=ConstantSchedule(), description="learning rate over time")
 

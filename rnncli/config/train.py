@@ -48,8 +48,7 @@ class LoopConfig(Section):
         default=None,
         gt=0,
         le=10**6,
-        description="epochs after which one layer more is trained, from the output down, and one more after as many "
-        "again; fractions are allowed; null: all from the start",
+        description="epochs until one layer more is trained, from the output down; null: all from the start",
     )
     workers: int | Literal["auto"] = Field(
         default=1, description="processes that share each batch; auto: one per physical core, fewer for small batches"
