@@ -1,5 +1,6 @@
 """Choosing what to train by the time there is for it: settings in order of preference, and how fast this machine is."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -147,15 +148,14 @@ def choose(recipes: Iterable[Sequence[Start]], budget: float, measure: Callable[
 
 def _cut_short(start: Start, pace: Pace, budget: float) -> Start:
     """Return settings with as many steps as the budget allows."""
-    # There is one validation at least.
-    fixed = pace.seconds_of(replace(start, steps=0)) + start.valid_tokens / pace.scoring + 2 * pace.save
-    a_step = start.train_tokens / start.steps_per_epoch / pace.training
-    steps = max(FEWEST_STEPS, int((budget - fixed) / a_step))
+    kept = {k: v for k, v in start.values["train"].items() if k not in ("epochs", "max_steps", "validate_every")}
+    bare = replace(start, values={**start.values, "train": kept})
+    steps = bisect_right(range(start.steps), budget, key=lambda count: pace.seconds_of(replace(bare, steps=count))) - 1
+    steps = max(FEWEST_STEPS, steps)
     if steps >= start.steps:
         return start
     per_epoch = start.steps_per_epoch
     why = {"train.epochs": f"of some {per_epoch:,} steps", "train.max_steps": "as many as there is time for"}
-    kept = {k: v for k, v in start.values["train"].items() if k not in ("epochs", "max_steps", "validate_every")}
     train = {"epochs": -(-steps // per_epoch), "max_steps": steps, **kept}
     values = {**start.values, "train": train}
     return replace(start, steps=steps, length=f"{steps:,} steps", values=values, why={**start.why, **why})

@@ -67,7 +67,7 @@ def test_what_cannot_be_averaged_has_one_seed():
     assert choose([[replace(start(), averages=False)]], 10**6, lambda _: PACE).seeds == 1
 
 
-@pytest.mark.parametrize(("budget", "steps", "epochs"), [(8.3, 50, 1), (18.3, 150, 2), (1.0, FEWEST_STEPS, 1)])
+@pytest.mark.parametrize(("budget", "steps", "epochs"), [(8.3, 50, 1), (18.3, 138, 2), (1.0, FEWEST_STEPS, 1)])
 def test_with_too_little_time_for_anything_there_are_fewer_steps(budget, steps, epochs):
     found = choose([[start(epochs=3, validate_every=20)]], budget, lambda _: PACE)
     train = found.start.values["train"]
@@ -75,8 +75,8 @@ def test_with_too_little_time_for_anything_there_are_fewer_steps(budget, steps, 
     assert found.start.steps == steps
     assert found.start.brief == f"best, {steps} steps"
     assert found.preferred is not None
-    # One validation is reckoned with; in a second epoch there is another.
     assert found.seconds == pytest.approx(PACE.start + steps * 0.1 + epochs * 1.25)
+    assert found.seconds <= budget or steps == FEWEST_STEPS
 
 
 def test_a_run_that_has_the_fewest_steps_stays_as_it_is():
