@@ -969,8 +969,8 @@ PLANTS = [
     plant(
         "what was drawn counted once, not for all it stands for",
         sampled.sampled_softmax_loss,
-        "b[classes] + shift.astype(b.dtype)",
-        "b[classes]",
+        ", shift=shift.astype(b.dtype)",
+        "",
         "sampled softmax: of all classes = full, of some = written out",
     ),
     plant(

@@ -86,6 +86,14 @@ def test_the_loss_and_its_gradients_are_near_those_of_all_classes_on_average():
     assert np.linalg.norm(dw - full.dw) < 0.1 * np.linalg.norm(full.dw)
 
 
+def test_the_best_class_is_told_without_the_shift():
+    x, w, y = np.eye(3), np.zeros((3, 12)), PRESENT
+    w[np.arange(3), PRESENT] = 1.0
+    found = draws(2, 1)[0]
+    assert found.shift.max() > 1  # with it another class would be the best
+    assert sampled_softmax_loss(x, w, np.zeros(12), y, found).hits == 3
+
+
 def test_float32_stays_float32():
     rng = np.random.default_rng(4)
     x, w, b = (rng.normal(size=size).astype(np.float32) for size in ((3, 4), (4, 12), 12))

@@ -43,6 +43,7 @@ def affine_softmax_loss(
     block: int = BLOCK,
     *,
     smoothing: float = 0.0,
+    shift: Array | None = None,
 ) -> OutputLoss:
     """Compute the softmax cross-entropy of x w + b, and its gradients.
 
@@ -60,6 +61,8 @@ def affine_softmax_loss(
         Most scores that are made at once.
     smoothing : float
         As in :func:`rnncli.layers.losses.softmax_loss`.
+    shift : ndarray of shape (V,), optional
+        Added to the scores for the loss, but not to tell which is best.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def affine_softmax_loss(
         rows, truth = x[start : start + step], y[start : start + step]
         scores = rows @ w
         scores += b
-        nats, best = _to_probabilities(scores, truth, smoothing)
+        nats, best = _to_probabilities(scores, truth, smoothing, shift)
         loss += float(np.sum(nats, dtype=np.float64))
         hits += int(np.count_nonzero(best == truth))
         scores[np.arange(len(truth)), truth] -= 1 - smoothing
@@ -116,11 +119,17 @@ def affine_softmax_nats(
     return nats, right
 
 
-def _to_probabilities(scores: Array, y: NDArray[np.integer], smoothing: float = 0.0) -> tuple[Array, NDArray[np.int64]]:
+def _to_probabilities(
+    scores: Array, y: NDArray[np.integer], smoothing: float = 0.0, shift: Array | None = None
+) -> tuple[Array, NDArray[np.int64]]:
     """Turn scores into probabilities in place; return what the true class of each row costs, and the best class."""
     rows = np.arange(len(scores))
     best = scores.argmax(axis=1)
-    scores -= scores[rows, best][:, None]
+    if shift is None:
+        scores -= scores[rows, best][:, None]
+    else:
+        scores += shift
+        scores -= scores.max(axis=1, keepdims=True)
     picked = scores[rows, y]
     if smoothing:
         picked = (1 - smoothing) * picked + smoothing * scores.mean(axis=1)

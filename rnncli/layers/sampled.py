@@ -92,13 +92,13 @@ def sampled_softmax_loss(
     Returns
     -------
     OutputLoss
-        Loss and gradients; ``dw`` (D, C) and ``db`` (C,) are of its ``classes``.
+        Loss and gradients; ``dw`` (D, C) and ``db`` (C,) are of its ``classes``. The hits are by the scores without the
+        shift, as what a class stands for does not make it likelier.
     """
     classes, shift = candidates
     # Rows of the transpose are next to each other where w is such a view.
     own = w[:, classes] if w.flags.c_contiguous else np.ascontiguousarray(w.T[classes]).T
-    scored = b[classes] + shift.astype(b.dtype)
-    found = affine_softmax_loss(x, own, scored, np.searchsorted(classes, y), count)
+    found = affine_softmax_loss(x, own, b[classes], np.searchsorted(classes, y), count, shift=shift.astype(b.dtype))
     return found._replace(classes=classes)
 
 
