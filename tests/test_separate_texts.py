@@ -88,7 +88,7 @@ def test_whole_texts_are_held_back(fraction, held):
 
 def test_one_text_alone_cannot_be_split():
     Path("b.jsonl").write_text('{"text": "there is but one"}\n')
-    with pytest.raises(DataError, match=r"leaves a part empty"):
+    with pytest.raises(DataError, match=r"there is one text only.* in data\.valid"):
         load_corpus(section({"format": "jsonl", "path": "b.jsonl"}), Path("cache"))
 
 

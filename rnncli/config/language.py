@@ -161,7 +161,9 @@ class LanguageDataConfig(SplitSection):
         train = info.data.get("train")
         if isinstance(train, _SeparateTexts):
             if value not in (None, "file"):
-                raise refuse(f"{value} has no effect on format {train.format}, each of whose texts is a document")
+                raise refuse(
+                    f"{value} has no effect on format {train.format}, each of whose texts is a document; leave it out"
+                )
             return "file"
         for part in ("valid", "test"):
             source = info.data.get(part)

@@ -176,8 +176,13 @@ def _parts(data: LanguageSettings) -> tuple[Blocks, Blocks]:
     characters = ends[-1]
     cut = int(characters * (1 - data.valid_fraction))
     if are_separate(data.train):
-        cut = ends[bisect_left(ends, cut)]
-        cut = cut if cut < characters or len(ends) < 2 else ends[-2]
+        if len(ends) == 1:
+            raise DataError(
+                "there is one text only, and whole ones are held back to validate on",
+                where=language_source_name(data.train),
+                remedy="Add texts, or name others in data.valid",
+            )
+        cut = min(ends[bisect_left(ends, cut)], ends[-2])
     if not 0 < cut < characters:
         raise DataError(
             f"valid_fraction {data.valid_fraction:g} of {characters:,} characters leaves a part empty",
