@@ -181,7 +181,9 @@ def _variant(trained: Trained) -> tuple[set[str], Mapping[str, Any]]:
             values["max_length"] = config.data.max_length
         if config.model.ngrams is not None:
             flags |= _ngrams(model)
-            values |= {"orders": model.wide.orders, "wide_share": model.wide.share, "share": 1 - model.wide.share}
+            share = model.wide.share
+            rest = float(f"{1 - share:.12g}")  # 0.3, not 0.30000000000000004: the same in float32
+            values |= {"orders": model.wide.orders, "wide_share": share, "share": rest}
     else:
         tokenizer = trained.learned
         flags |= {"tied"} if model.tied else set()

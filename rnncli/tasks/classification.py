@@ -73,15 +73,24 @@ class Classification:
             return data
         settings, train = config.model.ngrams, data.train
         if settings is not None and settings.inputs:
-            inputs = cross_fitted(
-                train.ids,
-                train.offsets,
-                train.labels,
-                counts,
-                orders=settings.orders,
-                min_count=settings.min_count,
-                rng=generator(config.seed, "folds"),
-            )
+            try:
+                inputs = cross_fitted(
+                    train.ids,
+                    train.offsets,
+                    train.labels,
+                    counts,
+                    orders=settings.orders,
+                    min_count=settings.min_count,
+                    rng=generator(config.seed, "folds"),
+                )
+            except MemoryError as error:
+                columns = settings.columns(len(data.labels))
+                raise ConfigError(
+                    f"there is no memory for {columns:,} ratios at each of {len(train.ids):,} tokens, "
+                    f"{4e-9 * columns * len(train.ids):,.1f} GB",
+                    where="model.ngrams.inputs",
+                    remedy="Give inputs: false, or lower model.ngrams.orders",
+                ) from error
             train = replace(train, inputs=inputs)
         return replace(data, train=train, ngrams=counts)
 
