@@ -2,9 +2,12 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from rnncli.budgets import Pace, Start
 from rnncli.config import AnyConfig, Config, TaggingConfig, parse_config
@@ -76,7 +79,9 @@ def _load(facts: Facts, config: AnyConfig) -> tuple[Any, float]:
         source = config.data.train.model_copy(update={"path": str(path)})
         section = config.data.model_copy(update={"train": source, "document_boundary": None})
         corpus = task_of(config).load(config.model_copy(update={"data": section}), Path(folder))
-        return corpus, len(facts.beginning) / facts.characters
+        # Into memory: other processes would look for the files, which are gone by then.
+        train, valid = (replace(part, tokens=np.array(part.tokens)) for part in (corpus.train, corpus.valid))
+        return replace(corpus, train=train, valid=valid), len(facts.beginning) / facts.characters
 
 
 def _pace(plan: Plan, loading: float, step: float | None = None) -> Pace:

@@ -51,6 +51,16 @@ def test_long_steps_are_shared_unless_that_is_slower(slower, processes, monkeypa
     assert (pace.cpu_share is None) == (processes == 2)
 
 
+@pytest.mark.parametrize("task", SOURCES)
+def test_every_task_is_measured_with_two_processes(task, monkeypatch):
+    monkeypatch.setattr(start_timing, "WORTH_SHARING", 0.0)
+    monkeypatch.setattr(start_timing, "SLOWER", 0.0)
+    monkeypatch.setattr("rnncli.run.physical_cores", lambda: 2)
+    facts = find_facts(task, SOURCES[task])
+    start = next(start_choices(facts))[0].with_values("train", {}, batch_size=32)
+    assert pace_on(facts)(start).processes == 2
+
+
 def test_a_part_of_the_data_stands_for_all_of_it(monkeypatch):
     """Reading takes as long as it did; what is done with each text is done with so many more."""
     monkeypatch.setattr(start_timing, "plan_loaded", lambda config, data, seconds: planned(data))
