@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_runs import Silent
-from tiny_tasks import language_config
+from tiny_runs import Silent, write_config
+from tiny_tasks import language_config, language_values
 
 from rnncli.config.language import LanguageDataConfig
 from rnncli.data.language.corpus import corpus_key, load_corpus
@@ -177,3 +178,12 @@ def test_a_model_of_rows_is_trained_and_evaluated_on_rows(cli):
     Path("b.csv").rename("b.txt")  # by its name no table: a text like any other
     report = json.loads(cli("eval", "runs/x/best.safetensors", "--data", "b.txt", "--json").out)
     assert report["characters"] == Path("b.txt").stat().st_size
+
+
+def test_gradients_of_a_model_of_texts_of_a_few_words_are_proven(cli):
+    Path("a.csv").write_text("text\n" + "".join(f"the film {'it ' * (n % 3)}\n" for n in range(40)))
+    source = {"format": "csv", "path": "a.csv"}
+    values = language_values("-", data={"train": source, "tokenizer": {"kind": "word"}}, train={"sampled_softmax": 1})
+    done = cli("gradcheck", write_config(Path("c.yaml"), values))
+    assert re.search(r"document at \d, [1-4] alone", done.out)  # and the next begins in the same steps
+    assert "all passed" in done.out

@@ -100,7 +100,8 @@ def language_identities(given: LanguageCase) -> Pairs:
         if c is not None:
             yield f"c{layer} after it, in two windows", c, c2
     for row, column in np.argwhere(given.starts):
-        until = next((t for t in range(column + 1, STEPS) if given.starts[row, t]), given.inputs.shape[1])
+        end = given.inputs.shape[1]
+        until = next((t for t in range(column + 1, end) if given.starts[row, t]), end)
         own = np.s_[row : row + 1, column:until]
         alone = make_steps(given.inputs[own], given.targets[own], given.starts[own])
         found, _, _ = model.forward(alone, model.fresh_state(1))
