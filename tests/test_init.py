@@ -348,7 +348,7 @@ def test_a_budget_that_does_for_all_leaves_time_for_seeds(cli, slow):
 
 def test_a_budget_too_small_for_anything_is_told_of(cli, slow):
     done = cli("init", "--data", "d.csv", "--budget", "10s")
-    assert "it takes longer, even so: until the first step alone about 4.0 s" in done.out
+    assert "longer than --budget, even so: about 4.0 s until the first step, and no fewer than 2 steps\n" in done.out
     train = load_config("d.yaml").train
     assert (train.epochs, train.max_steps) == (1, None)  # whose two steps are fewer than the fewest
 

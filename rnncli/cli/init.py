@@ -182,8 +182,10 @@ def _chosen_lines(choice: Choice, facts: Facts, budget: float) -> list[str]:
     if choice.preferred is not None:
         name, seconds = choice.preferred
         lines.append(f"with --budget {_budget_for(seconds)}: {name}, about {_about(seconds)}")
-    if choice.seconds > 1.05 * budget:  # the fewest steps that could teach anything
-        lines.append(f"it takes longer, even so: until the first step alone about {_about(pace.start)}")
+    if choice.seconds > 1.05 * budget:
+        steps = choice.start.steps
+        fewest = f"no fewer than {steps} steps" if steps > 1 else "a single step"
+        lines.append(f"longer than --budget, even so: about {_about(pace.start)} until the first step, and {fewest}")
     return lines
 
 
