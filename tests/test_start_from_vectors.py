@@ -324,4 +324,8 @@ def test_gradcheck_needs_no_vectors_and_checks_what_is_frozen(workdir):
 
 def test_ids_are_counted_in_chunks(monkeypatch):
     monkeypatch.setattr(vectors, "_CHUNK", 3)
-    assert count_ids(np.array([0, 1, 1, 5, 2, 1, 7], np.uint16), 3).tolist() == [1, 3, 1]
+    ids, given_back = np.array([0, 1, 1, 5, 2, 1, 7], np.uint16), []
+    monkeypatch.setattr(vectors, "release_pages", given_back.append)  # of a file that is mapped
+    assert count_ids(ids, 3).tolist() == [1, 3, 1]
+    assert len(given_back) == 3
+    assert all(array is ids for array in given_back)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rnncli.data.language.windows import release_pages
 from rnncli.data.word_vectors import read_word_vectors
 from rnncli.errors import DataError
 from rnncli.packing import Array, IntArray
@@ -125,6 +126,7 @@ def count_ids(ids: npt.NDArray[np.integer], size: int) -> IntArray:
     counts = np.zeros(size, np.int64)
     for start in range(0, len(ids), _CHUNK):
         counts += np.bincount(ids[start : start + _CHUNK], minlength=size)[:size]
+        release_pages(ids)
     return counts
 
 
