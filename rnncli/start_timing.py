@@ -86,10 +86,14 @@ def _load(facts: Facts, config: AnyConfig) -> tuple[Any, float]:
 
 def _pace(plan: Plan, loading: float, step: float | None = None) -> Pace:
     """Return the pace that a plan tells of."""
+    scoring = plan.data["valid_tokens"] / plan.seconds["validation"]
+    if plan.task == "language_model":
+        # One that has learned for a second forgets slowly, and is scored in many sweeps; later in few, faster than this.
+        scoring = max(scoring, plan.tokens_per_second)
     return Pace(
         start=loading + plan.seconds["start"],
         training=plan.tokens_per_second,
-        scoring=plan.data["valid_tokens"] / plan.seconds["validation"],
+        scoring=scoring,
         save=plan.seconds["save"],
         processes=plan.processes,
         step=step or plan.step_seconds["median"] * min(plan.cpu_share, 1.0),

@@ -78,6 +78,7 @@ def test_a_part_of_the_data_stands_for_all_of_it(monkeypatch):
 def planned(data):
     """Return a plan with the little that is read of it."""
     return SimpleNamespace(
+        task="classification",
         seconds={"start": 0.25, "validation": 1.0, "save": 0.1},
         data={"valid_tokens": 10},
         tokens_per_second=1.0,
@@ -90,3 +91,11 @@ def planned(data):
 def test_a_step_is_reckoned_in_time_of_a_core():
     plan = SimpleNamespace(**{**vars(planned(None)), "cpu_share": 0.25})
     assert start_timing._pace(plan, 0.0).step == 0.25
+
+
+@pytest.mark.parametrize(("task", "scoring"), [("classification", 10.0), ("language_model", 25.0)])
+def test_a_language_model_that_has_hardly_learned_is_scored_slower_than_one_that_has(task, scoring):
+    plan = SimpleNamespace(**{**vars(planned(None)), "task": task, "tokens_per_second": 25.0})
+    assert start_timing._pace(plan, 0.0).scoring == scoring
+    plan.data["valid_tokens"] = 40
+    assert start_timing._pace(plan, 0.0).scoring == 40.0
