@@ -88,7 +88,7 @@ def _pace(plan: Plan, loading: float, step: float | None = None) -> Pace:
     """Return the pace that a plan tells of."""
     scoring = plan.data["valid_tokens"] / plan.seconds["validation"]
     if plan.task == "language_model":
-        # One that has learned for a second forgets slowly, and is scored in many sweeps; later in few, faster than this.
+        # One that has learned for a second forgets slowly and is scored in many sweeps, later in few: faster than this.
         scoring = max(scoring, plan.tokens_per_second)
     return Pace(
         start=loading + plan.seconds["start"],
