@@ -6,21 +6,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnncli.config import AnyConfig, parse_config
 from rnncli.data.language.sources import source_files
 from rnncli.data.readers import read_rows
 from rnncli.data.rows import Row
-from rnncli.data.sight import look
 from rnncli.data.tagging.readers import read_sentences
 from rnncli.data.tagging.sentences import Sentence
 from rnncli.data.text_files import read_lines
 from rnncli.data.tokenizers import TokenizerKind, make_tokenizer
 from rnncli.errors import DataError
+from rnncli.start_parts import minimal, parts_beside
 
 # Of more characters than this, every second text is cut into tokens; of twice as many, every fourth; and so on.
 ENOUGH_CHARACTERS = 6_000_000
@@ -32,8 +30,6 @@ MOST_WORDS = 500_000  # of sentences that are kept for a measurement
 
 # Kana and Han characters: between words that are written in them there are no blanks.
 _NO_BLANKS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_PART = re.compile(r"(?i)(?<![a-z])(train)(ing)?(?![a-z])")
-_VALID, _TEST = ("valid", "dev", "val", "validation"), ("test",)
 
 
 @dataclass
@@ -140,14 +136,9 @@ def find_facts(task: str, source: dict[str, Any]) -> Facts:
         )
     if task == "language_model" and facts.characters < FEWEST_CHARACTERS:
         raise DataError(f"has {facts.characters} characters, too few to learn from", where=source["path"])
-    facts.others = dict(_others(task, facts.source))
+    facts.others = dict(parts_beside(task, facts.source))
     facts.seconds = time.perf_counter() - began
     return facts
-
-
-def minimal(task: str, source: dict[str, Any]) -> AnyConfig:
-    """Return the config of a task on a source, with every default."""
-    return parse_config({"task": task, "data": {"train": source}}, "rnncli init")
 
 
 def _read_texts(facts: Facts, rows: Iterator[Row]) -> None:
@@ -214,46 +205,23 @@ def _read_text(facts: Facts, train: Any) -> None:
     """Count characters, as far as it takes to know how many there are about."""
     files = source_files(train)
     sizes = [path.stat().st_size for path in files]
-    read, kept = 0, 0
+    read, kept = 0, 0  # bytes, characters
     beginning: list[str] = []
     for path, size in zip(files, sizes, strict=True):
+        here = 0
         for line in read_lines(path):
             if line.problem is not None:
                 raise line.problem
+            here += len(line.text.encode())
             facts.characters += len(line.text)
             facts.words.update(line.text)
             if kept < MOST_KEPT:
                 beginning.append(line.text)
                 kept += len(line.text)
-        read += size
+            if facts.characters > MOST_READ:
+                break
+        read += min(here, size)  # of a compressed file there are more than its size
         if facts.characters > MOST_READ:
             facts.characters = int(facts.characters * sum(sizes) / max(read, 1))
             break
     facts.beginning = "".join(beginning)
-
-
-def _others(task: str, source: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what is to be validated on and tested with, where the names of files say so: train, dev, test."""
-    path = Path(source["path"])
-    if not _PART.search(path.name):
-        return
-    for part, names in (("valid", _VALID), ("test", _TEST)):
-        for name in names:
-            other = path.with_name(_PART.sub(name, path.name, count=1))
-            if other.exists() and _reads_alike(task, {**source, "path": str(other)}):
-                yield part, {**source, "path": str(other)}
-                break
-
-
-def _reads_alike(task: str, source: dict[str, Any]) -> bool:
-    """Tell whether a source is of the same format, with the same columns: its first row is read."""
-    try:
-        sight = look(Path(source["path"]))
-        if (sight.format, str(sight.path)) != (source["format"], source["path"]):
-            return False
-        section = minimal(task, source).data.train
-        if task == "classification":
-            return next(read_rows(section), None) is not None
-        return task != "tagging" or next(read_sentences(section), None) is not None
-    except DataError:
-        return False

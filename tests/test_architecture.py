@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {"data", "ngram_inputs"},
     {"tagging_metrics", "language_metrics", "models"},
     {"config"},
+    {"start_parts"},
     {"building", "start_facts", "taggers", "language_models", "metrics", "checkpoint", "run_dir", "work"}
     | {"calibration", "comparing", "metrics_file", "budgets", "recipes"},
     {"wide_models", "start_sizes"},
@@ -84,6 +85,7 @@ KNOWS_CONFIG = {
         "run_records",
         "outcomes",
         "start_facts",
+        "start_parts",
         "start_timing",
         "starting",
         "reporting",

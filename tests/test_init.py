@@ -161,6 +161,13 @@ def test_much_data_is_measured_in_part(cli, workdir, monkeypatch):
     assert "800 characters" in cli("init", "--data", "plays", "--output", "some.yaml").out
 
 
+def test_of_one_large_file_only_the_beginning_is_read(workdir, monkeypatch):
+    Path("play.txt").write_bytes(b"abc\n" * 100 + b"\xff")
+    monkeypatch.setattr(start_facts, "MOST_READ", 10)
+    facts = start_facts.find_facts("language_model", {"format": "text", "path": "play.txt"})
+    assert (facts.beginning, facts.characters) == ("abc\n" * 3, 401)
+
+
 def test_a_short_text_is_read_in_few_parts(cli, workdir):
     write_text(workdir / "play.txt", 200)
     assert cli("init", "--data", "play.txt").code == 0

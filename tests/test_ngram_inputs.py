@@ -21,7 +21,8 @@ from rnncli.packing import make_packing, pack_flat
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.scoring import score
-from rnncli.tasks import classification, task_of
+from rnncli.tasks import ngrams as tasks_ngrams
+from rnncli.tasks import task_of
 from rnncli.trained import load_trained
 from rnncli.wide_models import KEYS, RATIOS, SCALE
 from rnncli.workers.exchange import ALONE
@@ -150,7 +151,7 @@ def test_without_memory_for_them_it_is_said_what_takes_it(data, monkeypatch):
     def cross_fitted(*args, **settings):
         raise MemoryError
 
-    monkeypatch.setattr(classification, "cross_fitted", cross_fitted)
+    monkeypatch.setattr(tasks_ngrams, "cross_fitted", cross_fitted)
     said = r"model.ngrams.inputs: there is no memory for 2 ratios at each of [\d,]+ tokens, .*lower model.ngrams.orders"
     with pytest.raises(ConfigError, match=said):
         prepared(tiny_config(data, model=FED))

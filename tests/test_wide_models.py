@@ -15,7 +15,7 @@ from rnncli.randomness import generator
 from rnncli.run import train_run
 from rnncli.run_dir import RunDir
 from rnncli.scoring import score
-from rnncli.tasks.classification import count_of
+from rnncli.tasks.ngrams import with_ngrams
 from rnncli.trained import load_trained
 from rnncli.wide_models import BIAS, KEYS, RATIOS, TABLE, WideModel
 from rnncli.work import trained_weights
@@ -53,7 +53,7 @@ def test_off_by_default(data):
 def test_the_first_weights_and_what_is_kept_with_them(data, bayes):
     config = tiny_config(data, model={"ngrams": {"naive_bayes": bayes}})
     trainer, texts = prepared(config)
-    params, counts = trainer.model.params, count_of(config, texts)
+    params, counts = trainer.model.params, with_ngrams(config, texts).ngrams
     ratios = log_count_ratios(counts.texts)
     assert params[KEYS].dtype == np.int32
     assert len(params[KEYS]) == len(counts.keys) > 20

@@ -11,16 +11,15 @@ import numpy as np
 from rnncli.classifiers import build_classifier, classifier_shapes, classifier_with
 from rnncli.classifying import Classifying
 from rnncli.config import Config
-from rnncli.config.ngrams import NgramConfig
 from rnncli.data.dataset import Dataset, EncodedTexts, load_dataset
 from rnncli.data.vocabulary import UNKNOWN, Vocabulary
 from rnncli.errors import ConfigError, shown_on_one_line
 from rnncli.models import Model
-from rnncli.ngram_counts import NgramCounts, count_ngrams
-from rnncli.ngram_inputs import cross_fitted, spread
+from rnncli.ngram_inputs import spread
 from rnncli.packing import Array
 from rnncli.randomness import generator
 from rnncli.tasks.base import Parcel, Stored
+from rnncli.tasks.ngrams import refuse_other_ngrams, with_ngrams
 from rnncli.tasks.pretrained import Reading, take_language_model
 from rnncli.tasks.vectors import Words, count_ids
 from rnncli.tasks.weights import Source, Taken, match_keys, match_tokens, take_arrays
@@ -68,31 +67,7 @@ class Classification:
 
     def ready(self, config: Config, data: Dataset) -> Dataset:
         """Return the data with its n-grams counted and, if the layers read their ratios, those of the training part."""
-        counts = count_of(config, data) if data.ngrams is None else None
-        if counts is None:
-            return data
-        settings, train = config.model.ngrams, data.train
-        if settings is not None and settings.inputs:
-            try:
-                inputs = cross_fitted(
-                    train.ids,
-                    train.offsets,
-                    train.labels,
-                    counts,
-                    orders=settings.orders,
-                    min_count=settings.min_count,
-                    rng=generator(config.seed, "folds"),
-                )
-            except MemoryError as error:
-                columns = settings.columns(len(data.labels))
-                raise ConfigError(
-                    f"there is no memory for {columns:,} ratios at each of {len(train.ids):,} tokens, "
-                    f"{4e-9 * columns * len(train.ids):,.1f} GB",
-                    where="model.ngrams.inputs",
-                    remedy="Give inputs: false, or lower model.ngrams.orders",
-                ) from error
-            train = replace(train, inputs=inputs)
-        return replace(data, train=train, ngrams=counts)
+        return with_ngrams(config, data)
 
     def pack(self, data: Dataset, exchange: Exchange) -> Parcel:
         """Return the texts of both parts."""
@@ -169,7 +144,7 @@ class Classification:
             reading = Reading(data.vocabulary, (tokenizer.kind,), tokenizer.lowercase, "data.tokenizer")
             return take_language_model(network, config, reading, source, where)
         same_labels = source.learned.labels == data.labels
-        _refuse_other_ngrams(config.model.ngrams, source, where, same_labels)
+        refuse_other_ngrams(config.model.ngrams, source, where, same_labels)
         by_token = {"embedding.W": match_tokens(data.vocabulary, source.learned.vocabulary)}
         if same_labels and len(network.poolings) > 1 and source.model.poolings != network.poolings:
             raise ConfigError(
@@ -192,74 +167,6 @@ class Classification:
         weights = class_weights(train.class_weights, data.train, data.labels)
         return Classifying(
             model, data.train, data.valid, data.labels, train.batch_size, config.seed, weights, train.label_smoothing
-        )
-
-
-def count_of(config: Config, data: Dataset) -> NgramCounts | None:
-    """Return the n-grams that a config's wide branch is to have, if it has one.
-
-    Raises
-    ------
-    ConfigError
-        If the training part has none often enough.
-    """
-    settings = config.model.ngrams
-    if settings is None:
-        return None
-    counts = count_ngrams(
-        data.train.ids,
-        data.train.offsets,
-        data.train.labels,
-        len(data.labels),
-        orders=settings.orders,
-        min_count=settings.min_count,
-        most=settings.max_ngrams,
-    )
-    if not len(counts.keys):
-        raise ConfigError(
-            f"{settings.min_count:,} is more than any n-gram has: none is in as many of the {len(data.train):,} texts",
-            where="model.ngrams.min_count",
-            remedy="Lower it",
-        )
-    return counts
-
-
-def _refuse_other_ngrams(ours: NgramConfig | None, source: Source, where: str, same_labels: bool) -> None:
-    """Refuse to go on without the n-grams of another model, or to take weights of theirs for what they are not."""
-    theirs: NgramConfig | None = source.config.model.ngrams
-    read, to_read = (settings is not None and settings.inputs for settings in (theirs, ours))
-    if theirs is not None and ours is None:
-        raise ConfigError(
-            f"{where} has n-grams and the model of this config has none",
-            where="init_from",
-            remedy="Give model.ngrams, {} for its defaults",
-        )
-    weighted = theirs is not None and theirs.naive_bayes == "weight"
-    if theirs is not None and ours is not None and weighted != (ours.naive_bayes == "weight"):
-        says = "are multiplied by log-count ratios" if weighted else "are not multiplied by anything"
-        raise ConfigError(
-            f"the weights of the n-grams of {where} {says}, unlike those of this config",
-            where="init_from",
-            remedy=f"Give model.ngrams.naive_bayes: {theirs.naive_bayes}",
-        )
-    if read != to_read:
-        raise ConfigError(
-            f"the layers of {where} {'' if read else 'do not '}read the ratios of n-grams, unlike those of this config",
-            where="init_from",
-            remedy=f"Give model.ngrams.inputs: {str(read).lower()}",
-        )
-    if theirs is not None and ours is not None and read and theirs.orders != ours.orders:
-        raise ConfigError(
-            f"the layers of {where} read the ratios of n-grams of up to {theirs.orders} tokens, unlike those of this "
-            "config",
-            where="init_from",
-            remedy=f"Give model.ngrams.orders: {theirs.orders}",
-        )
-    if read and not same_labels:
-        raise ConfigError(
-            f"the layers of {where} read how n-grams tell its labels apart, and the training part has others",
-            where="init_from",
-            remedy="Start from a language model, or leave init_from out",
         )
 
 
